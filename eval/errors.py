@@ -1,0 +1,32 @@
+"""Failures a user of the evaluation tool can do something about.
+
+* EvalError
+  - DatasetError      the data on disk is not what its description says
+  - EndpointError     the endpoint refused, failed or answered with the wrong shape
+  - BudgetExceeded    a run asked for more queries than it was allowed
+  - NotAuthorised     an audit was pointed at a host nobody allowed
+"""
+
+from __future__ import annotations
+
+__all__ = ["BudgetExceeded", "DatasetError", "EndpointError", "EvalError", "NotAuthorised"]
+
+
+class EvalError(Exception):
+    """Base of every error the CLI prints as one line; anything else is a bug."""
+
+
+class DatasetError(EvalError):
+    """The data on disk is not what its description says."""
+
+
+class EndpointError(EvalError):
+    """The endpoint refused, failed or answered with the wrong shape."""
+
+
+class BudgetExceeded(EvalError):
+    """A run asked for more queries than it was allowed."""
+
+
+class NotAuthorised(EvalError):
+    """An audit was pointed at a host nobody allowed."""

@@ -1,0 +1,31 @@
+"""Semantic segmentation: one class per pixel of the image as sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.card import ModelCard
+from models.imaging import fit, place, resample
+from models.results import Array, Segmentation
+
+__all__ = ["Segment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Family `logits`: `(C, h, w)` at any stride of the input, resized before the argmax.
+
+    Resizing scores, not labels, keeps edges as fine as the image.
+    """
+
+    card: ModelCard
+
+    def prepare(self, image: Array) -> Array:
+        return fit(image, self.card.input)
+
+    def interpret(self, outputs: Sequence[Array], shape: tuple[int, int]) -> Segmentation:
+        planes = resample(outputs[0], place(shape, self.card.input), self.card.input, shape)
+        return Segmentation(planes.argmax(axis=0).astype(np.int64))

@@ -1,0 +1,157 @@
+"""Pixels survive the way in, and boxes and planes find the way back."""
+
+from __future__ import annotations
+
+import io
+from typing import Literal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from models.card import InputSpec
+from models.imaging import Header, UnreadableImage, decode, encode_png, fit, peek, place, resample
+from models.results import Array
+
+Resize = Literal["stretch", "letterbox", "crop"]
+RESIZES: list[Resize] = ["stretch", "letterbox", "crop"]
+
+
+def picture(height: int = 37, width: int = 53, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def saved(image: Image.Image, format: str, **options: object) -> bytes:  # noqa: A002
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("image", [picture(), np.repeat(picture()[..., :1], 3, axis=2)], ids=["colour", "grey"])
+def test_png_there_and_back_is_identity(image: Array) -> None:
+    assert np.array_equal(decode(encode_png(image)), image)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+def test_peek_reads_only_the_header(format: str) -> None:  # noqa: A002
+    data = saved(Image.fromarray(picture()), format)
+    assert peek(data) == Header(format, 53, 37)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "1", "CMYK"])
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    format = "TIFF" if mode == "CMYK" else "PNG"  # noqa: A001
+    assert decode(saved(Image.fromarray(picture()).convert(mode), format)).shape == (37, 53, 3)
+
+
+def test_sixteen_bit_greys_are_scaled() -> None:
+    levels = np.array([[0, 255, 256, 65535]], np.uint16)
+    assert decode(saved(Image.fromarray(levels), "PNG"))[0, :, 0].tolist() == [0, 0, 1, 255]
+
+
+def test_exif_rotation_is_applied() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned; show it rotated by 90 degrees
+    image = Image.fromarray(picture())
+    assert decode(saved(image, "PNG", exif=exif)).shape == (53, 37, 3)
+
+
+BROKEN = {
+    "text": b"http://127.0.0.1/picture.png",
+    "nothing": b"",
+    "truncated": saved(Image.fromarray(picture(200, 200)), "JPEG")[:700],
+    "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+}
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
+def test_broken_pictures_are_refused(data: bytes) -> None:
+    with pytest.raises(UnreadableImage):
+        decode(data)
+
+
+def spec(resize: Resize, **fields: object) -> InputSpec:
+    return InputSpec.model_validate({"height": 32, "width": 48, "resize": resize, **fields})
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+@pytest.mark.parametrize("shape", [(37, 53), (53, 37), (32, 48), (1, 90), (200, 9)])
+def test_fit_gives_the_input_any_shape(resize: Resize, shape: tuple[int, int]) -> None:
+    batch = fit(picture(*shape), spec(resize))
+    assert batch.shape == (3, 32, 48)
+    assert batch.dtype == np.float32
+    assert batch.flags.c_contiguous
+    assert batch.min() >= 0
+    assert batch.max() <= 1
+
+
+def test_an_image_of_the_right_size_is_only_normalised() -> None:
+    image = picture(32, 48)
+    got = fit(image, spec("stretch", mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0)))
+    want = (image.astype(np.float64) - [1, 2, 3]) / [4, 5, 6]
+    np.testing.assert_allclose(got, want.transpose(2, 0, 1), rtol=1e-6)
+
+
+def test_channels_and_layout() -> None:
+    image = picture(32, 48)
+    plain = spec("stretch", dtype="uint8", layout="NHWC")
+    assert np.array_equal(fit(image, plain), image)
+    assert np.array_equal(fit(image, plain.model_copy(update={"channels": "BGR"})), image[..., ::-1])
+    grey = InputSpec(height=32, width=48, channels="L", mean=(0.0,), std=(1.0,))
+    equal = np.repeat(image[..., :1], 3, axis=2)
+    assert np.array_equal(fit(equal, grey)[0], image[..., 0])
+
+
+def test_letterbox_keeps_the_aspect_and_pads_with_fill() -> None:
+    tall = np.zeros((64, 32, 3), np.uint8)
+    laid = fit(tall, spec("letterbox", fill=7, dtype="uint8"))[0]
+    assert np.flatnonzero((laid == 7).all(axis=0)).tolist() == [*range(16), *range(32, 48)]
+    assert not laid[:, 16:32].any()
+
+
+@given(
+    st.sampled_from(RESIZES),
+    st.integers(8, 300),
+    st.integers(8, 300),
+    st.lists(st.floats(0, 1), min_size=4, max_size=4),
+)
+def test_boxes_come_back_where_they_were(resize: Resize, height: int, width: int, ends: list[float]) -> None:
+    x, y = sorted((ends[0] * width, ends[1] * width)), sorted((ends[2] * height, ends[3] * height))
+    box = np.array([[x[0], y[0], x[1], y[1]]])
+    placement = place((height, width), spec(resize))
+    scale = [placement.scale_x, placement.scale_y] * 2
+    laid = box * scale + [placement.offset_x, placement.offset_y] * 2
+    np.testing.assert_allclose(placement.back(laid, (height, width)), box, atol=1e-3)
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+def test_boxes_are_placed_where_the_pixels_are(resize: Resize) -> None:
+    """A white block drawn in the image lies, in the input, where `place` says."""
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[24:40, 20:44] = 255
+    grown = InputSpec(height=128, width=256, resize=resize, interpolation="nearest", std=(1.0,) * 3, fill=0)
+    rows, cols = np.nonzero(fit(image, grown)[0] > 128)
+    found = np.array([[cols.min(), rows.min(), cols.max() + 1, rows.max() + 1]], np.float64)
+    placement = place((64, 64), grown)
+    np.testing.assert_allclose(placement.back(found, (64, 64)), [[20, 24, 44, 40]], atol=1.01)
+
+
+def test_boxes_never_leave_the_image() -> None:
+    placement = place((10, 20), spec("letterbox"))
+    far = placement.back(np.array([[-500.0, -500, 500, 500]]), (10, 20))
+    assert far.tolist() == [[0, 0, 20, 10]]
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_a_plane_that_is_linear_stays_linear(resize: Resize, stride: int) -> None:
+    """Bilinear sampling is exact on a ramp, so geometry errors of half a pixel show."""
+    grown = InputSpec(height=32, width=48, resize=resize)
+    centres = (np.arange(48 // stride) + 0.5) * stride
+    planes = np.broadcast_to(centres, (2, 32 // stride, 48 // stride)).astype(np.float32)
+    placement = place((40, 40), grown)
+    got = resample(planes, placement, grown, (40, 40))
+    want = (np.arange(40) + 0.5) * placement.scale_x + placement.offset_x
+    np.testing.assert_allclose(got[0, 0], want.clip(centres[0], centres[-1]), atol=1e-4)
