@@ -16,7 +16,7 @@ from models.results import Array
 from models.runtime import OnnxRunner
 from models.tasks import TASKS
 
-__all__ = ["publish"]
+__all__ = ["npz", "publish"]
 
 
 def publish(
@@ -44,7 +44,7 @@ def publish(
     (folder / "model.onnx").write_bytes(graph)
     runner = OnnxRunner(folder / "model.onnx", input_name=card.input.name, outputs=card.outputs)
     outputs = runner.run(TASKS[card.task](card).prepare(golden_image)[None])
-    pair = _npz(image=golden_image, **{f"output_{i}": out[0] for i, out in enumerate(outputs)})
+    pair = npz(image=golden_image, **{f"output_{i}": out[0] for i, out in enumerate(outputs)})
     golden = Golden(sha256=hashlib.sha256(pair).hexdigest(), tolerance=tolerance)
     (folder / golden.file).write_bytes(pair)
     version = Version(folder, card.model_copy(update={"golden": golden}))
@@ -53,7 +53,8 @@ def publish(
     return version
 
 
-def _npz(**arrays: Array) -> bytes:
+def npz(**arrays: Array) -> bytes:
+    """The bytes of a compressed .npz."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub mixes up its flag
     return buffer.getvalue()

@@ -1,0 +1,105 @@
+"""Nets to ONNX and back: export with a dynamic batch, prove it, read the weights again."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from models.results import Array
+from models.runtime import OnnxRunner
+
+__all__ = ["DifferentGraph", "export", "prove_equal", "twin"]
+
+OPSET = 18
+TOLERANCE = 1e-4
+
+
+class DifferentGraph(Exception):
+    """The exported graph does not give what the net gives."""
+
+
+def export(net: nn.Module, example: Tensor, outputs: Sequence[str]) -> bytes:
+    """The ONNX file of a net: input `images`, the batch dynamic, initializers named as parameters.
+
+    Batch norm stays a node (onnxruntime folds it when it loads), so that `twin` can read every
+    parameter back.
+
+    Args:
+        example: float32 `(N, C, H, W)`, N at least 2, of the size the graph will serve.
+    """
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():  # the exporter warns of its own use of PyTorch's internals
+        warnings.simplefilter("ignore", FutureWarning)
+        program = torch.onnx.export(
+            net.eval(),
+            (example,),
+            dynamo=True,
+            optimize=False,
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=list(outputs),
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
+            verbose=False,
+        )
+    if program is None:
+        raise DifferentGraph("the exporter gave no program")
+    model = program.model_proto
+    for node in model.graph.node:  # the exporter writes the machine's paths into them
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del model.metadata_props[:]
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, buffer)
+    return buffer.getvalue()
+
+
+def prove_equal(net: nn.Module, path: Path, images: Tensor, outputs: Sequence[str]) -> float:
+    """The largest difference between the net and the graph on real inputs, at two batch sizes.
+
+    Outputs are compared as they are when they lie in [0, 1] or are pixels, logits after softmax.
+
+    Raises:
+        DifferentGraph: it is above 1e-4 (of a probability, or of a pixel's hundredth).
+    """
+    runner = OnnxRunner(path, input_name="images", outputs=outputs)
+    worst = 0.0
+    for batch in (images, images[:1]):
+        with torch.no_grad():
+            told = net(batch)
+        wanted = told if isinstance(told, tuple) else (told.softmax(dim=1),)
+        got = runner.run(batch.numpy())
+        if not isinstance(told, tuple):
+            got = [torch.from_numpy(got[0]).softmax(dim=1).numpy()]
+        for name, one, other in zip(outputs, wanted, got, strict=True):
+            scale = 100.0 if name == "boxes" else 1.0
+            worst = max(worst, float(np.abs(one.numpy() - other).max()) / scale)
+    if not worst <= TOLERANCE:
+        raise DifferentGraph(f"net and graph must agree within {TOLERANCE:g}, got {worst:.3g}")
+    return worst
+
+
+def twin(net: nn.Module, path: Path) -> nn.Module:
+    """The net with the weights of an ONNX file that `export` wrote, in evaluation mode.
+
+    Raises:
+        DifferentGraph: a parameter is missing or has another shape.
+    """
+    graph = onnx.load(path).graph
+    found: dict[str, Array] = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    state = net.state_dict()
+    missing = [n for n in state if n not in found and not n.endswith("num_batches_tracked")]
+    if missing:
+        raise DifferentGraph(f"{path.name} lacks the parameters {missing[:3]}")
+    try:
+        net.load_state_dict({n: torch.from_numpy(found[n].copy()) if n in found else state[n] for n in state})
+    except RuntimeError as error:
+        raise DifferentGraph(f"{path.name} is of another net: {error}") from error
+    return net.eval()
