@@ -19,6 +19,7 @@ __all__ = [
     "FORMATS",
     "Header",
     "Placement",
+    "TooManyPixels",
     "UnreadableImage",
     "decode",
     "encode_png",
@@ -39,6 +40,10 @@ _RESAMPLING = {
 
 class UnreadableImage(ValueError):
     """The bytes are not a picture in one of `FORMATS`, or a broken one."""
+
+
+class TooManyPixels(UnreadableImage):
+    """The header announces more pixels than anyone should decode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,9 @@ def decode(data: bytes) -> Array:
 def _opened(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
-    except Exception as error:  # includes struct.error, SyntaxError and DecompressionBombError
+    except Image.DecompressionBombError as error:
+        raise TooManyPixels(str(error)) from error
+    except Exception as error:  # Pillow's readers raise OSError, SyntaxError, struct.error, ...
         raise UnreadableImage(f"must be one of {', '.join(FORMATS)}, got {len(data)} other bytes") from error
 
 

@@ -1,0 +1,177 @@
+"""Does a service that says 0.9 get nine in ten right? ECE, MCE, Brier score and log loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import index
+from typing import Literal, Self, TypeAlias, get_args
+
+import numpy as np
+
+from eval.metrics.base import Metric, Score
+from eval.metrics.intervals import RESAMPLES, bootstrap_sums, wilson
+from eval.metrics.ratios import defined, ratio
+from models.results import Array, Classification
+
+__all__ = ["Bin", "CalibrationMetric", "Edges", "bin_of"]
+
+Edges: TypeAlias = Literal["guo", "netcal", "torchmetrics"]
+BINS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """One bar of a reliability diagram.
+
+    Attributes:
+        left, right: the edges; what belongs to them is the rule's business (`bin_of`).
+        count: images in it.
+        confidence: their mean top score, None for an empty bin.
+        accuracy: the share of them that is right, with its 95 % Wilson interval `low`, `high`.
+    """
+
+    left: float
+    right: float
+    count: int
+    confidence: float | None
+    accuracy: float | None
+    low: float | None
+    high: float | None
+
+
+def bin_of(confidence: Array, bins: int = BINS, edges: Edges = "guo") -> Array:
+    """Which of `bins` equal-width bins each confidence falls in.
+
+    Edges are rounded to the type of the confidences, so that a float32 0.2 lies on the edge 0.2.
+
+    Args:
+        confidence: float `(N,)` in [0, 1].
+        edges: `guo`: (a, b], 0 in the first; `netcal`: [a, b), 1 in the last; `torchmetrics`: [a, b),
+            and 1 in a bin of its own behind the last.
+
+    Returns:
+        int64 `(N,)` in [0, bins), or [0, bins] for `torchmetrics`.
+
+    Raises:
+        ValueError: no such rule, no bins, or a confidence outside [0, 1].
+    """
+    if edges not in get_args(Edges) or bins < 1:
+        raise ValueError(f"edges must be one of {get_args(Edges)} and bins at least 1, got {edges!r} and {bins}")
+    if confidence.size and not 0 <= confidence.min() <= confidence.max() <= 1:
+        raise ValueError(f"confidence must be in [0, 1], got {confidence.min()} to {confidence.max()}")
+    limits = np.linspace(0, 1, bins + 1).astype(confidence.dtype)
+    if edges == "guo":
+        return np.maximum(np.searchsorted(limits, confidence, side="left") - 1, 0)
+    found = np.searchsorted(limits, confidence, side="right") - 1
+    return found if edges == "torchmetrics" else np.minimum(found, bins - 1)
+
+
+class CalibrationMetric(Metric[Classification, int]):
+    """Top-label calibration (Guo et al., 2017, arXiv 1706.04599), multi-class Brier score and log loss.
+
+    Intervals are 95 % BCa over images; MCE, a maximum, has none. `top5`-style ties do not arise: the
+    top label is the lowest index of the highest score.
+
+    Args:
+        labels: class names, index = class.
+        bins, edges: see `bin_of`; part of the definition id, because the edge rules disagree on
+            services that answer exactly 1.0.
+        resamples: of the bootstrap; 0 for no intervals.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        *,
+        bins: int = BINS,
+        edges: Edges = "guo",
+        resamples: int = RESAMPLES,
+        seed: int = 0,
+    ) -> None:
+        self._shape = (len(labels), bins, edges)
+        self._resamples, self._seed = resamples, seed
+        self._parts: list[Array] = []  # float64 (n, 4): confidence, right, Brier, log loss
+        bin_of(np.zeros(0), bins, edges)
+
+    def update(self, predicted: Sequence[Classification], expected: Sequence[int]) -> None:
+        """Add one batch.
+
+        Raises:
+            ValueError: unequal lengths, another number of classes, a class that does not exist, or
+                scores outside [0, 1].
+        """
+        classes = self._shape[0]
+        if len(predicted) != len(expected):
+            raise ValueError(f"predicted and expected must pair up, got {len(predicted)} and {len(expected)}")
+        if not len(predicted):
+            return
+        if {len(answer.scores) for answer in predicted} != {classes}:
+            raise ValueError(f"scores must have {classes} classes, got {sorted({len(p.scores) for p in predicted})}")
+        truth = np.array([index(label) for label in expected], np.int64)
+        if truth.min() < 0 or truth.max() >= classes:
+            raise ValueError(f"expected labels must be in [0, {classes}), got {truth.min()} to {truth.max()}")
+        scores = np.stack([answer.scores for answer in predicted]).astype(np.float64)
+        if scores.min() < 0 or scores.max() > 1:
+            raise ValueError(f"scores must be in [0, 1], got {scores.min()} to {scores.max()}")
+        right = scores.argmax(axis=1) == truth
+        brier = ((scores - np.eye(classes)[truth]) ** 2).sum(axis=1)
+        tiny = np.finfo(np.float64).eps
+        loss = -np.log(np.clip(scores[np.arange(len(truth)), truth], tiny, 1 - tiny))
+        self._parts.append(np.column_stack([scores.max(axis=1), right, brier, loss]))
+
+    def merge(self, other: Self) -> None:
+        if self._shape != other._shape:
+            raise ValueError(f"classes, bins and edges must be the same, got {self._shape} and {other._shape}")
+        self._parts += other._parts
+
+    def reliability(self) -> list[Bin]:
+        """The bars of the reliability diagram, left to right."""
+        rows, where = self._rows()
+        _, bins, edges = self._shape
+        limits = [*np.linspace(0, 1, bins + 1).tolist(), 1.0]
+        diagram = []
+        for i in range(bins + (edges == "torchmetrics")):
+            inside = rows[where == i]
+            count, right = len(inside), int(inside[:, 1].sum())
+            confidence = defined(ratio(inside[:, 0].sum(), np.int64(count)).item())
+            accuracy = defined(ratio(np.int64(right), np.int64(count)).item())
+            diagram.append(Bin(limits[i], limits[i + 1], count, confidence, accuracy, *wilson(right, count)))
+        return diagram
+
+    def compute(self) -> list[Score]:
+        rows, where = self._rows()
+        _, bins, edges = self._shape
+        member = np.eye(bins + 1)[where]
+        gaps = member * (rows[:, :1] - rows[:, 1:2])
+        sums = np.concatenate([member, gaps, rows[:, 2:]], axis=1)
+        options = {"resamples": self._resamples, "seed": self._seed}
+        values = _numbers(sums.sum(axis=0, keepdims=True))[0]
+        intervals = bootstrap_sums(sums, _numbers, method="bca", **options)
+        rule = f"bins={bins},edges={edges}"
+        named = (
+            ("ece_error", f"guo2017/ECE,{rule}"),
+            ("brier_loss", "sklearn/brier_score_loss,scale_by_half=False"),
+            ("nll_loss", "sklearn/log_loss,float64"),
+        )
+        read = zip(named, values, intervals, strict=True)
+        scores = [Score(n, defined(v), len(rows), d, *i) for (n, d), v, i in read]
+        widest = [abs(b.accuracy - b.confidence) for b in self.reliability() if b.accuracy is not None and b.confidence is not None]
+        worst = max(widest, default=None)
+        return [scores[0], Score("mce_error", worst, len(rows), f"guo2017/MCE,{rule}"), *scores[1:]]
+
+    def _rows(self) -> tuple[Array, Array]:
+        """All images in an order that depends on nothing but their numbers, and their bins."""
+        rows = np.concatenate([np.zeros((0, 4)), *self._parts])
+        rows = rows[np.lexsort(rows.T)]
+        _, bins, edges = self._shape
+        # Scores are float32; only as such do they meet the edges.
+        return rows, bin_of(rows[:, 0].astype(np.float32), bins, edges)
+
+
+def _numbers(sums: Array) -> Array:
+    """`(R, 2 bins + 2)` sums -> `(R, 3)`: ECE, Brier score, log loss."""
+    bins = sums.shape[1] // 2 - 1
+    total = sums[:, :bins].sum(axis=1)
+    gaps = np.abs(sums[:, bins:-2]).sum(axis=1)
+    return np.stack([ratio(part, total) for part in (gaps, sums[:, -2], sums[:, -1])], axis=1)

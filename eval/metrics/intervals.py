@@ -1,0 +1,226 @@
+"""How sure a number is: intervals for proportions, the bootstrap over images, and McNemar's test.
+
+An interval is `(low, high)`, or `(None, None)` where there is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from statistics import NormalDist
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from models.results import Array
+
+__all__ = [
+    "NONE",
+    "RESAMPLES",
+    "Interval",
+    "Method",
+    "bootstrap",
+    "bootstrap_sums",
+    "by_index",
+    "clopper_pearson",
+    "mcnemar_exact",
+    "resample",
+    "wilson",
+]
+
+Interval: TypeAlias = tuple[float | None, float | None]
+Method: TypeAlias = Literal["percentile", "bca"]
+NONE: Interval = (None, None)
+RESAMPLES = 200
+CHUNK = 4_000_000  # most numbers held at once while resampling
+NORMAL = NormalDist()
+
+
+def _check(successes: int, n: int, confidence: float) -> None:
+    if not 0 <= successes <= n:
+        raise ValueError(f"successes must be in [0, n={n}], got {successes}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be in (0, 1), got {confidence}")
+
+
+def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """Score interval of a proportion (Wilson, 1927), no continuity correction; none for n = 0.
+
+    Raises:
+        ValueError: successes is not in [0, n], or confidence not in (0, 1).
+    """
+    _check(successes, n, confidence)
+    if n == 0:
+        return NONE
+    z = NORMAL.inv_cdf(0.5 + confidence / 2)
+    share, slack = successes / n, z * z / n
+    centre = share + slack / 2
+    half = z * math.sqrt(share * (1 - share) / n + slack / (4 * n))
+    low = 0.0 if successes == 0 else (centre - half) / (1 + slack)
+    high = 1.0 if successes == n else (centre + half) / (1 + slack)
+    return low, high
+
+
+def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """Exact interval of a proportion (Clopper and Pearson, 1934); never too narrow; none for n = 0.
+
+    Raises:
+        ValueError: successes is not in [0, n], or confidence not in (0, 1).
+    """
+    _check(successes, n, confidence)
+    if n == 0:
+        return NONE
+    tail = (1 - confidence) / 2
+    return _lower(successes, n, tail), 1 - _lower(n - successes, n, tail)
+
+
+def _lower(successes: int, n: int, tail: float) -> float:
+    """The p at which P(X >= successes) = tail, X binomial(n, p); by bisection to the last bit."""
+    if successes == 0:
+        return 0.0
+    hits = np.arange(successes, n + 1)
+    ways = np.array([-math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in hits.tolist()])
+    ways += math.lgamma(n + 1)
+    low, high = 0.0, 1.0
+    while low < (middle := (low + high) / 2) < high:
+        logs = ways + hits * math.log(middle) + (n - hits) * math.log1p(-middle)
+        low, high = (middle, high) if float(np.exp(logs).sum()) < tail else (low, middle)
+    return high
+
+
+def mcnemar_exact(b: int, c: int) -> float:
+    """Two-sided exact McNemar p-value: min(1, 2 P(X <= min(b, c))), X binomial(b + c, 1/2).
+
+    Args:
+        b: images only the first version got right.
+        c: images only the second version got right.
+
+    Raises:
+        ValueError: a count is negative.
+    """
+    if b < 0 or c < 0:
+        raise ValueError(f"b and c must be counts, got {b} and {c}")
+    term = total = 1
+    for k in range(min(b, c)):
+        term = term * (b + c - k) // (k + 1)
+        total += term
+    return min(1.0, 2 * total / 2 ** (b + c))
+
+
+def resample(size: int, resamples: int, seed: int) -> Iterator[Array]:
+    """How often each of `size` images is drawn, for every resample; a few at a time.
+
+    Yields:
+        int64 `(R, size)`, rows sum to `size`. Philox with key `seed`; the chunking changes nothing.
+    """
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    rows = max(1, CHUNK // max(size, 1))
+    for start in range(0, resamples, rows):
+        draws = (rng.integers(0, size, size) for _ in range(min(rows, resamples - start)))
+        yield np.stack([np.bincount(drawn, minlength=size) for drawn in draws])
+
+
+def bootstrap(
+    statistic: Callable[[Array], Array],
+    size: int,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    method: Method = "percentile",
+    confidence: float = 0.95,
+) -> list[Interval]:
+    """Image-level bootstrap intervals of several numbers at once (Efron and Tibshirani, 1993).
+
+    Args:
+        statistic: int64 `(R, size)` multiplicities of the images -> float64 `(R, S)`, NaN = undefined.
+        size: images; below two there is no interval.
+        method: `percentile`, or `bca` (Efron, 1987: bias-corrected and accelerated by the jackknife).
+
+    Differences: resamples where a number is undefined are left out of its interval; BCa has no
+    interval where every resample lies on one side of the estimate.
+    """
+    point = statistic(np.ones((1, size), np.int64))[0]
+    if size < 2 or resamples < 1:
+        return [NONE] * len(point)
+    draws = _stack(map(statistic, resample(size, resamples, seed)))
+    left_out = _stack(map(statistic, _leave_one_out(size))) if method == "bca" else None
+    return _intervals(point, draws, left_out, confidence)
+
+
+def bootstrap_sums(
+    rows: Array,
+    statistic: Callable[[Array], Array],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    method: Method = "percentile",
+    confidence: float = 0.95,
+) -> list[Interval]:
+    """`bootstrap` of numbers that depend only on sums over images; its jackknife is one subtraction.
+
+    Args:
+        rows: `(images, K)`, what each image adds.
+        statistic: float64 `(R, K)` sums -> float64 `(R, S)`, NaN = undefined.
+    """
+    rows = np.asarray(rows, np.float64)
+    total = rows.sum(axis=0, keepdims=True)
+    point = statistic(total)[0]
+    if len(rows) < 2 or resamples < 1:
+        return [NONE] * len(point)
+    drawn = resample(len(rows), resamples, seed)
+    draws = _stack(statistic(times.astype(np.float64) @ rows) for times in drawn)
+    left_out = statistic(total - rows) if method == "bca" else None
+    return _intervals(point, draws, left_out, confidence)
+
+
+def by_index(statistic: Callable[[Array], float | None]) -> Callable[[Array], Array]:
+    """A number of resampled image indices (int64 `(size,)`, ascending) in the form `bootstrap` takes."""
+
+    def of_multiplicities(times: Array) -> Array:
+        values = [statistic(np.repeat(np.arange(len(row)), row)) for row in times]
+        return np.array([[math.nan if value is None else value] for value in values])
+
+    return of_multiplicities
+
+
+def _stack(parts: Iterable[Array]) -> Array:
+    return np.concatenate(list(parts))
+
+
+def _leave_one_out(size: int) -> Iterator[Array]:
+    rows = max(1, CHUNK // size)
+    for start in range(0, size, rows):
+        out = np.arange(start, min(start + rows, size))
+        times = np.ones((len(out), size), np.int64)
+        times[np.arange(len(out)), out] = 0
+        yield times
+
+
+def _intervals(point: Array, draws: Array, left_out: Array | None, confidence: float) -> list[Interval]:
+    intervals = []
+    for i, value in enumerate(point.tolist()):
+        column = draws[np.isfinite(draws[:, i]), i]
+        levels: Interval = ((1 - confidence) / 2, (1 + confidence) / 2)
+        if left_out is not None:
+            levels = _bca_levels(value, column, left_out[:, i], levels)
+        if math.isnan(value) or not len(column) or levels == NONE:
+            intervals.append(NONE)
+        else:
+            low, high = np.quantile(column, levels).tolist()
+            intervals.append((low, high))
+    return intervals
+
+
+def _bca_levels(point: float, draws: Array, left_out: Array, levels: Interval) -> Interval:
+    """Where to read the sorted draws instead of at `levels`."""
+    below = ((draws < point).mean() + (draws <= point).mean()) / 2 if len(draws) else 0.0
+    if not 0 < below < 1:
+        return NONE
+    gaps = left_out[np.isfinite(left_out)]
+    gaps = gaps.mean() - gaps
+    spread = float((gaps**2).sum()) ** 1.5
+    acceleration = float((gaps**3).sum()) / (6 * spread) if spread else 0.0
+    shift = NORMAL.inv_cdf(float(below))
+    moved = [shift + NORMAL.inv_cdf(level) for level in levels if level is not None]
+    low, high = (NORMAL.cdf(shift + m / (1 - acceleration * m)) for m in moved)
+    return low, high

@@ -1,0 +1,64 @@
+"""Every knob of the service, in one place, read once."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["ServiceSettings", "usable_cpus"]
+
+PROJECT = Path(__file__).resolve().parents[1]
+QUOTAS = (  # where Linux keeps the CPU quota: cgroup v2, then v1
+    ("/sys/fs/cgroup/cpu.max", None),
+    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
+
+
+def usable_cpus() -> int:
+    """Whole CPUs this process may use: its affinity, cut by its cgroup's quota.
+
+    Neither Python nor onnxruntime looks at the quota; a pod of half a CPU would start a thread
+    for every core of the node.
+    """
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for quota_path, period_path in QUOTAS:
+        try:
+            words = Path(quota_path).read_text().split()
+            period = Path(period_path).read_text() if period_path else words[1]
+            quota = float(words[0]) / float(period)
+        except (OSError, ValueError, IndexError):  # "max", or no such file
+            continue
+        if quota > 0:
+            return max(1, min(affinity, math.ceil(quota)))
+    return affinity
+
+
+class ServiceSettings(BaseSettings):
+    """Read from `ASSAY_*` variables.
+
+    A setting exists only if two deployments would really differ in it.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", extra="forbid", frozen=True)
+
+    model_repository: Path = Field(
+        PROJECT / "models" / "zoo", description="Folder of `<name>/<version>/` that is served."
+    )
+    max_body_bytes: PositiveInt = Field(32_000_000, description="Largest request, bytes.")
+    max_pixels: PositiveInt = Field(
+        25_000_000, description="Most pixels in one request, all images together; 3 bytes of memory each."
+    )
+    max_images: PositiveInt = Field(128, description="Most images in one request.")
+    runs: PositiveInt = Field(
+        default_factory=usable_cpus,
+        description="Requests worked on at once, one thread each (default: CPUs).",
+    )
+    threads: PositiveInt = Field(
+        1, description="Threads of one run of a graph; more than 1 helps single large images only."
+    )
+    max_waiting: int = Field(256, ge=0, description="Requests that may wait for a run; more get 429.")
+    timeout_s: PositiveFloat = Field(30.0, description="Seconds until a request is given up, body included.")
