@@ -33,11 +33,11 @@ PARAMETERS: dict[TaskName, type[Parameters]] = {
 }
 
 
-class _Upload(IODescriptor):  # type: ignore[misc]  # BentoML is untyped
+class _Upload(IODescriptor):
     """An input whose request is handed over unread, so that only our intake ever parses it."""
 
     @classmethod
-    async def from_http_request(cls, request: Request, serde: object) -> _Upload:
+    async def from_http_request(cls, request: Request, _: object) -> _Upload:
         values = dict.fromkeys(cls.model_fields)
         return cast("_Upload", cls.model_construct(**{**values, "image": request}))
 
@@ -51,11 +51,11 @@ def _upload(task: TaskName) -> type[IODescriptor]:
     return made
 
 
-async def _metrics(request: Request) -> Response:
+async def _metrics(_: Request) -> Response:
     return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _models(request: Request) -> Response:
+async def _models(_: Request) -> Response:
     service = bentoml.get_current_service()
     body = {"models": service.registry.listing(), "error": service.registry.error}
     return Response(orjson.dumps(body), media_type="application/json")

@@ -90,7 +90,7 @@ async def read_call(request: Request, kind: type[Asked], settings: ServiceSettin
         files = [await _body(request, settings)]
     else:
         raise UnsupportedBody(
-            f"content type must be multipart/form-data or image/*, got {media.decode('latin-1')[:80] or 'none'}"
+            f"content type must be multipart/form-data or image/*, got {media.decode('latin-1')[:80]!r}"
         )
     if not files:
         raise NoImage(f"the request must hold an image file in the field {FIELD!r}, got none")
