@@ -29,7 +29,9 @@ def saved(image: Image.Image, format: str, **options: object) -> bytes:  # noqa:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("image", [picture(), np.repeat(picture()[..., :1], 3, axis=2)], ids=["colour", "grey"])
+@pytest.mark.parametrize(
+    "image", [picture(), np.repeat(picture()[..., :1], 3, axis=2)], ids=["colour", "grey"]
+)
 def test_png_there_and_back_is_identity(image: Array) -> None:
     assert np.array_equal(decode(encode_png(image)), image)
 

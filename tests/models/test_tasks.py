@@ -71,7 +71,9 @@ def test_alone_or_in_company(task: TaskName, family: str) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_boxes_are_those_of_the_image_as_sent(size: tuple[int, int]) -> None:
-    found = Predictor(TASKS["detection"](card("detection", "dense")), BrightRunner("detection")).predict([block(*size)])[0]
+    found = Predictor(TASKS["detection"](card("detection", "dense")), BrightRunner("detection")).predict(
+        [block(*size)]
+    )[0]
     assert isinstance(found, Detections)
     height, width = size
     want = [width // 4, height // 4, 3 * width // 4, 3 * height // 4]

@@ -97,7 +97,9 @@ def test_weak_objects_are_left_out() -> None:
 def test_masks_are_coco_runs() -> None:
     mask = np.random.default_rng(1).random((6, 9)) > 0.4
     mask[0, 0] = True
-    found = Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32), np.zeros(1, np.int64), mask[None])
+    found = Detections(
+        np.zeros((1, 4), np.float32), np.ones(1, np.float32), np.zeros(1, np.int64), mask[None]
+    )
     runs = sent("detection", [found])["predictions"][0]["masks"][0]
     theirs = coco_mask.decode(coco_mask.frPyObjects(runs, *runs["size"]))
     np.testing.assert_array_equal(theirs.astype(bool), mask)

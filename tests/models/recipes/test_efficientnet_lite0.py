@@ -14,6 +14,7 @@ from models.recipes.carriers import MissingCarrier, carried
 from models.recipes.efficientnet_lite0 import class_names
 from models.recipes.tables import RECIPES
 from models.repository import Version, open_version
+from models.results import Classification
 
 SAMPLES = Path(os.environ.get("ASSAY_DATA_DIR", "../shared/data")) / "imagenet_samples"
 
@@ -41,7 +42,8 @@ def test_real_photographs(imagenet: Version) -> None:
     images = [decode((SAMPLES / row["file"]).read_bytes()) for row in rows]
     answers = open_version(imagenet, threads=2).predict(images)
     expected = np.array([int(row["class_index"]) for row in rows])
-    assert (np.array([answer.label for answer in answers]) == expected).mean() >= 0.85
+    found = np.array([answer.label for answer in answers if isinstance(answer, Classification)])
+    assert (found == expected).mean() >= 0.85
 
 
 def test_a_missing_package_says_how_to_get_it() -> None:
