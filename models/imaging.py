@@ -22,6 +22,7 @@ __all__ = [
     "TooManyPixels",
     "UnreadableImage",
     "decode",
+    "decode_labels",
     "encode_png",
     "fit",
     "peek",
@@ -90,6 +91,21 @@ def decode(data: bytes) -> Array:
                 picture = ImageOps.exif_transpose(picture)
             return np.asarray(picture.convert("RGB"))
         except Exception as error:  # Pillow raises many kinds for broken data (OSError, SyntaxError, ...)
+            raise UnreadableImage(f"the picture is broken: {error}") from error
+
+
+def decode_labels(data: bytes) -> Array:
+    """An index mask as uint8 `(H, W)`: palette indices or grey levels as they are stored.
+
+    Raises:
+        UnreadableImage: not a picture, or one with colours instead of indices.
+    """
+    with _opened(data) as picture:
+        if picture.mode not in ("L", "P", "1"):
+            raise UnreadableImage(f"a mask must be grey or have a palette, got mode {picture.mode}")
+        try:
+            return np.asarray(picture.convert("L") if picture.mode == "1" else picture)
+        except Exception as error:  # as in decode
             raise UnreadableImage(f"the picture is broken: {error}") from error
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import index
 from typing import Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
 from eval.metrics.base import Metric, Score
 from eval.metrics.intervals import RESAMPLES, bootstrap_sums, wilson
+from eval.metrics.pairs import scores_and_truth
 from eval.metrics.ratios import defined, ratio
 from models.results import Array, Classification
 
@@ -57,7 +57,8 @@ def bin_of(confidence: Array, bins: int = BINS, edges: Edges = "guo") -> Array:
         ValueError: no such rule, no bins, or a confidence outside [0, 1].
     """
     if edges not in get_args(Edges) or bins < 1:
-        raise ValueError(f"edges must be one of {get_args(Edges)} and bins at least 1, got {edges!r} and {bins}")
+        rules = get_args(Edges)
+        raise ValueError(f"edges must be one of {rules} and bins at least 1, got {edges!r} and {bins}")
     if confidence.size and not 0 <= confidence.min() <= confidence.max() <= 1:
         raise ValueError(f"confidence must be in [0, 1], got {confidence.min()} to {confidence.max()}")
     limits = np.linspace(0, 1, bins + 1).astype(confidence.dtype)
@@ -70,8 +71,8 @@ def bin_of(confidence: Array, bins: int = BINS, edges: Edges = "guo") -> Array:
 class CalibrationMetric(Metric[Classification, int]):
     """Top-label calibration (Guo et al., 2017, arXiv 1706.04599), multi-class Brier score and log loss.
 
-    Intervals are 95 % BCa over images; MCE, a maximum, has none. `top5`-style ties do not arise: the
-    top label is the lowest index of the highest score.
+    Intervals are 95 % BCa over images; MCE, a maximum, has none. The top label is the
+    lowest index of the highest score.
 
     Args:
         labels: class names, index = class.
@@ -102,16 +103,10 @@ class CalibrationMetric(Metric[Classification, int]):
                 scores outside [0, 1].
         """
         classes = self._shape[0]
-        if len(predicted) != len(expected):
-            raise ValueError(f"predicted and expected must pair up, got {len(predicted)} and {len(expected)}")
-        if not len(predicted):
+        answered, truth = scores_and_truth(predicted, expected, classes)
+        scores = answered.astype(np.float64)
+        if not scores.size:
             return
-        if {len(answer.scores) for answer in predicted} != {classes}:
-            raise ValueError(f"scores must have {classes} classes, got {sorted({len(p.scores) for p in predicted})}")
-        truth = np.array([index(label) for label in expected], np.int64)
-        if truth.min() < 0 or truth.max() >= classes:
-            raise ValueError(f"expected labels must be in [0, {classes}), got {truth.min()} to {truth.max()}")
-        scores = np.stack([answer.scores for answer in predicted]).astype(np.float64)
         if scores.min() < 0 or scores.max() > 1:
             raise ValueError(f"scores must be in [0, 1], got {scores.min()} to {scores.max()}")
         right = scores.argmax(axis=1) == truth
@@ -122,7 +117,7 @@ class CalibrationMetric(Metric[Classification, int]):
 
     def merge(self, other: Self) -> None:
         if self._shape != other._shape:
-            raise ValueError(f"classes, bins and edges must be the same, got {self._shape} and {other._shape}")
+            raise ValueError(f"classes, bins, edges must be the same, got {self._shape} and {other._shape}")
         self._parts += other._parts
 
     def reliability(self) -> list[Bin]:
@@ -134,8 +129,8 @@ class CalibrationMetric(Metric[Classification, int]):
         for i in range(bins + (edges == "torchmetrics")):
             inside = rows[where == i]
             count, right = len(inside), int(inside[:, 1].sum())
-            confidence = defined(ratio(inside[:, 0].sum(), np.int64(count)).item())
-            accuracy = defined(ratio(np.int64(right), np.int64(count)).item())
+            confidence = defined(ratio(inside[:, 0].sum(), count).item())
+            accuracy = defined(ratio(right, count).item())
             diagram.append(Bin(limits[i], limits[i + 1], count, confidence, accuracy, *wilson(right, count)))
         return diagram
 
@@ -145,9 +140,8 @@ class CalibrationMetric(Metric[Classification, int]):
         member = np.eye(bins + 1)[where]
         gaps = member * (rows[:, :1] - rows[:, 1:2])
         sums = np.concatenate([member, gaps, rows[:, 2:]], axis=1)
-        options = {"resamples": self._resamples, "seed": self._seed}
         values = _numbers(sums.sum(axis=0, keepdims=True))[0]
-        intervals = bootstrap_sums(sums, _numbers, method="bca", **options)
+        intervals = bootstrap_sums(sums, _numbers, method="bca", resamples=self._resamples, seed=self._seed)
         rule = f"bins={bins},edges={edges}"
         named = (
             ("ece_error", f"guo2017/ECE,{rule}"),
@@ -156,9 +150,10 @@ class CalibrationMetric(Metric[Classification, int]):
         )
         read = zip(named, values, intervals, strict=True)
         scores = [Score(n, defined(v), len(rows), d, *i) for (n, d), v, i in read]
-        widest = [abs(b.accuracy - b.confidence) for b in self.reliability() if b.accuracy is not None and b.confidence is not None]
-        worst = max(widest, default=None)
-        return [scores[0], Score("mce_error", worst, len(rows), f"guo2017/MCE,{rule}"), *scores[1:]]
+        filled = member.sum(axis=0) > 0
+        worst = np.abs(gaps.sum(axis=0)[filled] / member.sum(axis=0)[filled]).max(initial=0)
+        mce = Score("mce_error", float(worst) if len(rows) else None, len(rows), f"guo2017/MCE,{rule}")
+        return [scores[0], mce, *scores[1:]]
 
     def _rows(self) -> tuple[Array, Array]:
         """All images in an order that depends on nothing but their numbers, and their bins."""

@@ -1,9 +1,8 @@
-"""Accuracy, precision, recall, F1, kappa and MCC of single-label classification, from one confusion matrix."""
+"""Accuracy, precision, recall, F1, kappa and MCC of classification, from one confusion matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import index
 from typing import Self
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from eval.metrics.base import Metric, Score
 from eval.metrics.intervals import NONE, RESAMPLES, Interval, bootstrap, wilson
 from eval.metrics.labels import distinct
+from eval.metrics.pairs import scores_and_truth
 from eval.metrics.ratios import defined, f_measure, ratio
 from models.results import Array, Classification
 
@@ -50,7 +50,8 @@ class ClassificationMetric(Metric[Classification, int]):
 
     Example:
         >>> metric = ClassificationMetric(["cat", "dog"])
-        >>> metric.update([Classification(np.array([0.9, 0.1])), Classification(np.array([0.6, 0.4]))], [0, 1])
+        >>> sure, unsure = Classification(np.array([0.9, 0.1])), Classification(np.array([0.6, 0.4]))
+        >>> metric.update([sure, unsure], [0, 1])
         >>> metric.compute()[0].value
         0.5
     """
@@ -72,17 +73,8 @@ class ClassificationMetric(Metric[Classification, int]):
         Raises:
             ValueError: unequal lengths, another number of classes, or a class that does not exist.
         """
-        if len(predicted) != len(expected):
-            raise ValueError(f"predicted and expected must pair up, got {len(predicted)} and {len(expected)}")
-        if not len(predicted):
-            return
         classes = len(self._labels)
-        if {len(answer.scores) for answer in predicted} != {classes}:
-            raise ValueError(f"scores must have {classes} classes, got {sorted({len(p.scores) for p in predicted})}")
-        truth = np.array([index(label) for label in expected], np.int64)
-        if truth.min() < 0 or truth.max() >= classes:
-            raise ValueError(f"expected labels must be in [0, {classes}), got {truth.min()} to {truth.max()}")
-        scores = np.stack([answer.scores for answer in predicted])
+        scores, truth = scores_and_truth(predicted, expected, classes)
         own = np.take_along_axis(scores, truth[:, None], axis=1)
         tied_before = (scores == own) & (np.arange(classes) < truth[:, None])
         place = (scores > own).sum(axis=1) + tied_before.sum(axis=1)
@@ -99,23 +91,24 @@ class ClassificationMetric(Metric[Classification, int]):
         total, right = int(self._confusion.sum()), int(np.trace(self._confusion))
         scores = [_share("accuracy", right, total, "sklearn/accuracy_score")]
         if len(self._labels) > TOP:
-            scores.append(_share("top5_accuracy", self._top_hits, total, "assay/top5_accuracy,ties=lower_index"))
-        marginals = _marginals(self._confusion)
-        values = _numbers(*marginals)[0]
+            rule = "assay/top5_accuracy,ties=lower_index"
+            scores.append(_share("top5_accuracy", self._top_hits, total, rule))
+        values = _numbers(*_marginals(self._confusion))[0]
         intervals = self._intervals(len(values))
         named = zip(AVERAGES, values, intervals, strict=False)
         scores += [Score(n, defined(v), total, d, *i) for (n, d), v, i in named]
-        return scores + self._per_class(*(m[0] for m in marginals), intervals[len(AVERAGES) :])
+        return scores + self._per_class(values[len(AVERAGES) :], intervals[len(AVERAGES) :])
 
-    def _per_class(self, hits: Array, actual: Array, predicted: Array, intervals: list[Interval]) -> list[Score]:
+    def _per_class(self, f1s: Array, intervals: list[Interval]) -> list[Score]:
         scores = []
         for i, name in enumerate(self._labels):
-            hit, wanted, found = int(hits[i]), int(actual[i]), int(predicted[i])
+            hit, wanted = int(self._confusion[i, i]), int(self._confusion[i].sum())
+            found = int(self._confusion[:, i].sum())
             scores += [
                 _share(f"precision.class.{name}", hit, found, "sklearn/precision"),
                 _share(f"recall.class.{name}", hit, wanted, "sklearn/recall"),
             ]
-            f1 = defined(f_measure(hits[i], predicted[i], actual[i]).item())
+            f1 = defined(f1s[i])
             scores.append(Score(f"f1.class.{name}", f1, found + wanted - hit, "sklearn/f1", *intervals[i]))
         return scores
 
@@ -139,7 +132,7 @@ class ClassificationMetric(Metric[Classification, int]):
 
 
 def _share(name: str, successes: int, n: int, definition: str) -> Score:
-    value = defined(ratio(np.int64(successes), np.int64(n)).item())
+    value = defined(ratio(successes, n).item())
     return Score(name, value, n, definition, *wilson(successes, n))
 
 

@@ -84,7 +84,7 @@ def _lower(successes: int, n: int, tail: float) -> float:
     low, high = 0.0, 1.0
     while low < (middle := (low + high) / 2) < high:
         logs = ways + hits * math.log(middle) + (n - hits) * math.log1p(-middle)
-        low, high = (middle, high) if float(np.exp(logs).sum()) < tail else (low, middle)
+        low, high = (middle, high) if np.exp(logs).sum() < tail else (low, middle)
     return high
 
 
@@ -104,7 +104,8 @@ def mcnemar_exact(b: int, c: int) -> float:
     for k in range(min(b, c)):
         term = term * (b + c - k) // (k + 1)
         total += term
-    return min(1.0, 2 * total / 2 ** (b + c))
+    share: float = 2 * total / 2 ** (b + c)
+    return min(1.0, share)
 
 
 def resample(size: int, resamples: int, seed: int) -> Iterator[Array]:
@@ -200,10 +201,10 @@ def _intervals(point: Array, draws: Array, left_out: Array | None, confidence: f
     intervals = []
     for i, value in enumerate(point.tolist()):
         column = draws[np.isfinite(draws[:, i]), i]
-        levels: Interval = ((1 - confidence) / 2, (1 + confidence) / 2)
+        levels: list[float] = [(1 - confidence) / 2, (1 + confidence) / 2]
         if left_out is not None:
             levels = _bca_levels(value, column, left_out[:, i], levels)
-        if math.isnan(value) or not len(column) or levels == NONE:
+        if math.isnan(value) or not len(column) or not levels:
             intervals.append(NONE)
         else:
             low, high = np.quantile(column, levels).tolist()
@@ -211,16 +212,15 @@ def _intervals(point: Array, draws: Array, left_out: Array | None, confidence: f
     return intervals
 
 
-def _bca_levels(point: float, draws: Array, left_out: Array, levels: Interval) -> Interval:
-    """Where to read the sorted draws instead of at `levels`."""
+def _bca_levels(point: float, draws: Array, left_out: Array, levels: list[float]) -> list[float]:
+    """Where to read the sorted draws instead of at `levels`; nowhere if all lie on one side."""
     below = ((draws < point).mean() + (draws <= point).mean()) / 2 if len(draws) else 0.0
     if not 0 < below < 1:
-        return NONE
+        return []
     gaps = left_out[np.isfinite(left_out)]
     gaps = gaps.mean() - gaps
     spread = float((gaps**2).sum()) ** 1.5
     acceleration = float((gaps**3).sum()) / (6 * spread) if spread else 0.0
     shift = NORMAL.inv_cdf(float(below))
-    moved = [shift + NORMAL.inv_cdf(level) for level in levels if level is not None]
-    low, high = (NORMAL.cdf(shift + m / (1 - acceleration * m)) for m in moved)
-    return low, high
+    moved = [shift + NORMAL.inv_cdf(level) for level in levels]
+    return [NORMAL.cdf(shift + m / (1 - acceleration * m)) for m in moved]

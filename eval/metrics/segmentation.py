@@ -1,4 +1,4 @@
-"""mIoU and its relatives, from confusion counts over the whole data set as Cityscapes and MMSegmentation do."""
+"""mIoU and its relatives, from pixel counts over the whole data set as Cityscapes and MMSegmentation do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from eval.metrics.base import Metric, Score
 from eval.metrics.intervals import RESAMPLES, bootstrap_sums
 from eval.metrics.labels import distinct
+from eval.metrics.pairs import require_pairs
 from eval.metrics.ratios import defined, f_measure, ratio
 from models.results import Array, Segmentation
 
@@ -24,7 +25,7 @@ AVERAGES = (
 )
 
 
-class SegmentationMetric(Metric[Segmentation, Segmentation]):
+class SegmentationMetric(Metric[Segmentation, Array]):
     """Pixel counts of (true class, predicted class) over pixels whose true class is not `ignore_index`.
 
     `miou` is the mean over classes of TP / (TP + FP + FN) with counts over all images, not the mean
@@ -53,15 +54,15 @@ class SegmentationMetric(Metric[Segmentation, Segmentation]):
         """int64 `(C, C)` pixels, `[true, predicted]`; a copy."""
         return self._confusion.copy()
 
-    def update(self, predicted: Sequence[Segmentation], expected: Sequence[Segmentation]) -> None:
-        """Add one batch of label maps, each pair of one shape (H, W).
+    def update(self, predicted: Sequence[Segmentation], expected: Sequence[Array]) -> None:
+        """Add one batch; every truth is an integer `(H, W)` label map of the shape of its answer.
 
         Raises:
-            ValueError: unequal lengths or shapes, or a pixel that is no class.
+            ValueError: unequal lengths or shapes, a truth that is not integers, or a pixel that is
+                no class.
         """
-        if len(predicted) != len(expected):
-            raise ValueError(f"predicted and expected must pair up, got {len(predicted)} and {len(expected)}")
-        counted = [self._count(p.labels, e.labels) for p, e in zip(predicted, expected, strict=True)]
+        require_pairs(predicted, expected)
+        counted = [self._count(p.labels, e) for p, e in zip(predicted, expected, strict=True)]
         for counts in counted:
             self._confusion += counts
             self._images.append(np.concatenate([np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)]))
@@ -70,23 +71,26 @@ class SegmentationMetric(Metric[Segmentation, Segmentation]):
         classes = len(self._labels)
         if predicted.shape != expected.shape:
             raise ValueError(f"predicted map must be {expected.shape} like the truth, got {predicted.shape}")
+        if not np.issubdtype(expected.dtype, np.integer):
+            raise ValueError(f"expected map must be integers, got {expected.dtype}")
         kept = expected != self._ignore
         for name, pixels in (("predicted", predicted), ("expected", expected[kept])):
             if pixels.size and (pixels.min() < 0 or pixels.max() >= classes):
-                raise ValueError(f"{name} pixels must be in [0, {classes}), got {pixels.min()} to {pixels.max()}")
+                span = f"{pixels.min()} to {pixels.max()}"
+                raise ValueError(f"{name} pixels must be in [0, {classes}), got {span}")
         pairs = expected[kept].astype(np.int64) * classes + predicted[kept].astype(np.int64)
         return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
     def merge(self, other: Self) -> None:
         if (self._labels, self._ignore) != (other._labels, other._ignore):
-            raise ValueError(f"labels and ignore_index must be the same, got {self._labels} and {other._labels}")
+            mine, theirs = (self._labels, self._ignore), (other._labels, other._ignore)
+            raise ValueError(f"labels and ignore_index must be the same, got {mine} and {theirs}")
         self._confusion += other._confusion
         self._images += other._images
 
     def compute(self) -> list[Score]:
-        rows = np.array(sorted(image.tolist() for image in self._images), np.int64)
-        rows = rows.reshape(len(self._images), 3 * len(self._labels))
-        options = {"resamples": self._resamples, "seed": self._seed}
+        rows = np.array(self._images, np.int64).reshape(-1, 3 * len(self._labels))
+        rows = rows[np.lexsort(rows.T)]
         hits, actual, predicted = np.split(rows.sum(axis=0), 3)
         union = (actual + predicted - hits).tolist()
         values = _numbers(rows.sum(axis=0, keepdims=True).astype(np.float64))[0]
@@ -96,7 +100,8 @@ class SegmentationMetric(Metric[Segmentation, Segmentation]):
                 (f"{kind}.class.{name}", definition, pixels)
                 for name, pixels in zip(self._labels, union, strict=True)
             ]
-        read = zip(named, values, bootstrap_sums(rows, _numbers, **options), strict=True)
+        intervals = bootstrap_sums(rows, _numbers, resamples=self._resamples, seed=self._seed)
+        read = zip(named, values, intervals, strict=True)
         return [Score(n, defined(v), support, d, *i) for (n, d, support), v, i in read]
 
 

@@ -31,7 +31,7 @@ def fitted(folder: Path, settings: Settings = SETTINGS) -> dict[str, Tensor]:
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, ...]]:
         order = torch.randperm(64, generator=torch.Generator().manual_seed(epoch))
-        return ((x[rows], y[rows]) for rows in order.split(settings.batch))
+        return ((x[rows], y[rows]) for rows in order.view(-1, settings.batch))
 
     def loss(net: nn.Module, batch: tuple[Tensor, ...], _: float) -> Tensor:
         return nn.functional.cross_entropy(net(batch[0]), batch[1])

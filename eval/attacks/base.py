@@ -1,0 +1,119 @@
+"""Attacks as generators: they yield pictures to ask about and are sent the answers.
+
+An attack holds no endpoint, counts nothing and knows no HTTP. The wave scheduler asks, counts,
+rounds and asks again; so no attack can spend more than its budget, leave its threat, or report
+a success that the endpoint did not give.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+from models.results import Array, Classification
+
+__all__ = ["Attack", "Dialogue", "Draw", "Threat", "draws", "is_grey", "margin"]
+
+Dialogue: TypeAlias = Generator[list[Array], Sequence[Classification], None]
+Draw: TypeAlias = Callable[[int], np.random.Generator]
+
+
+@dataclass(frozen=True, slots=True)
+class Threat:
+    """How far a picture may be moved.
+
+    Attributes:
+        norm: "linf" (largest change of one value) or "l2" (Euclidean length).
+        epsilon: the radius, in 8-bit levels (0-255), never in [0, 1] units.
+    """
+
+    norm: Literal["linf", "l2"]
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.epsilon < float("inf"):
+            raise ValueError(f"epsilon must be above 0 levels, got {self.epsilon}")
+
+    def size(self, original: Array, changed: Array) -> float:
+        """Distance between two uint8 images, in 8-bit levels."""
+        delta = changed.astype(np.float64) - original.astype(np.float64)
+        return float(np.abs(delta).max(initial=0.0) if self.norm == "linf" else np.sqrt((delta**2).sum()))
+
+    def enforce(self, original: Array, proposal: Array) -> Array:
+        """The nearest allowed uint8 image. Rounds toward the original, so it never exceeds."""
+        if self.norm == "linf" and proposal.dtype == np.uint8:  # on the lattice already: whole levels
+            reach = int(self.epsilon)
+            wide = original.astype(np.int16)
+            return np.clip(proposal, np.maximum(wide - reach, 0), np.minimum(wide + reach, 255)).astype(
+                np.uint8
+            )
+        delta = proposal.astype(np.float64) - original.astype(np.float64)
+        if self.norm == "linf":
+            delta = np.clip(delta, -self.epsilon, self.epsilon)
+        elif (length := float(np.sqrt((delta**2).sum()))) > self.epsilon:
+            delta *= self.epsilon / length
+        inside: Array = np.clip(original + np.trunc(delta), 0, 255)
+        return inside.astype(np.uint8)
+
+
+class Attack(ABC):
+    """Write `run`; everything else is the scheduler's. A dataclass, so that its repr is its settings.
+
+    Attributes:
+        name: in tables and reports; part of the key of every draw.
+        tags: NIST AI 100-2 and MITRE ATLAS names of what it does.
+    """
+
+    name: ClassVar[str]
+    tags: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def run(self, image: Array, label: int, threat: Threat, draw: Draw, budget: int) -> Dialogue:
+        """Talk about one image until it is fooled (the scheduler sees that), or there is no more to try.
+
+        Args:
+            image: uint8 RGB `(H, W, 3)`.
+            label: the true class; the endpoint gives it for the clean image.
+            draw: the random numbers of a step; the same step always gives the same.
+            budget: pictures that may be asked about; the scheduler stops at it.
+
+        Yields: pictures to ask about, any dtype; they are rounded inside the threat first.
+        Is sent: one answer for each of them, same order.
+        """
+
+
+def draws(seed: int, sample: str, attack: str) -> Draw:
+    """Random numbers keyed by (seed, sample, attack, step): order and company change nothing.
+
+    Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3": Philox is a function of
+    key and counter, so any step can be drawn without the ones before.
+    """
+    words = hashlib.sha256(f"{seed}\0{sample}\0{attack}".encode()).digest()
+    key = np.frombuffer(words[:16], "<u8")
+
+    def draw(step: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, step]))
+
+    return draw
+
+
+def margin(answer: Classification, label: int) -> float:
+    """log p(label) - log of the best other class; below 0 is fooled. Ties go to the lower index.
+
+    Logarithms, because a sure model's probabilities differ in digits that differences of
+    probabilities hide.
+    """
+    scores = np.log(np.maximum(answer.scores.astype(np.float64), 1e-38))
+    own = scores[label]
+    scores[label] = -np.inf
+    return float(own - scores.max())
+
+
+def is_grey(image: Array) -> bool:
+    """True if all channels are equal everywhere."""
+    return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())

@@ -1,0 +1,54 @@
+"""Noise, best of many draws: the floor that any real attack must beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from eval.attacks.base import Attack, Dialogue, Draw, Threat, is_grey
+from models.results import Array
+
+__all__ = ["GaussianNoise", "UniformNoise"]
+
+
+@dataclass(frozen=True)
+class UniformNoise(Attack):
+    """Draws noise inside the threat until one draw fools the endpoint.
+
+    On a grey picture all channels get the same noise: a model that looks at grey would average
+    three independent ones away.
+
+    Attributes:
+        tries: most draws for an image.
+        at_once: draws asked about together.
+    """
+
+    name: ClassVar[str] = "uniform_noise"
+    tags: ClassVar[tuple[str, ...]] = ("NISTAML.025 black-box evasion", "AML.T0043.003 manual modification")
+    tries: int = 64
+    at_once: int = 8
+
+    def run(self, image: Array, label: int, threat: Threat, draw: Draw, budget: int) -> Dialogue:
+        shape = (*image.shape[:2], 1 if is_grey(image) else 3)
+        for first in range(0, self.tries, self.at_once):
+            steps = range(first, min(first + self.at_once, self.tries))
+            yield [image + self._noise(draw(step), shape, threat) for step in steps]
+
+    def _noise(self, rng: np.random.Generator, shape: tuple[int, ...], threat: Threat) -> Array:
+        if threat.norm == "linf":
+            reach = int(threat.epsilon)
+            return rng.integers(-reach, reach, shape, endpoint=True)
+        return rng.uniform(-1, 1, shape) * threat.epsilon  # the scheduler shortens it to the radius
+
+
+@dataclass(frozen=True)
+class GaussianNoise(UniformNoise):
+    """The same with normal noise; its spread is half the radius in L-infinity."""
+
+    name: ClassVar[str] = "gaussian_noise"
+
+    def _noise(self, rng: np.random.Generator, shape: tuple[int, ...], threat: Threat) -> Array:
+        noise: Array = rng.normal(0, threat.epsilon / 2 if threat.norm == "linf" else threat.epsilon, shape)
+        return noise

@@ -1,0 +1,37 @@
+"""Data by name: `digits:test`, `scenes:test:500`, `folder:PATH`, `csv:FILE`, `coco:...`, `masks:...`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from eval.data.builtin import digits_data, scenes_data
+from eval.data.dataset import Dataset
+from eval.data.files import coco_data, folder_data, masks_data, table_data
+from eval.errors import DatasetError
+from models.card import TaskName
+
+__all__ = ["READERS", "open_data"]
+
+READERS: Mapping[str, Callable[[str, TaskName], Dataset]] = {
+    "digits": lambda argument, _: digits_data(argument),
+    "scenes": scenes_data,
+    "folder": lambda argument, _: folder_data(argument),
+    "csv": lambda argument, _: table_data(argument),
+    "coco": lambda argument, _: coco_data(argument),
+    "masks": lambda argument, _: masks_data(argument),
+}
+
+
+def open_data(name: str, task: TaskName) -> Dataset:
+    """The data set called `KIND:ARGUMENT`, for a task.
+
+    Raises:
+        DatasetError: no such kind, the data is not what it should be, or it is of another task.
+    """
+    kind, _, argument = name.partition(":")
+    if kind not in READERS or not argument:
+        raise DatasetError(f"data must be KIND:ARGUMENT with KIND one of {', '.join(READERS)}, got {name!r}")
+    data = READERS[kind](argument, task)
+    if data.task != task:
+        raise DatasetError(f"{name} is for {data.task}; the model does {task}")
+    return data

@@ -1,0 +1,43 @@
+"""A bare serving install and a bare evaluation install work, with each other, without PyTorch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import ROOT, running_service
+
+pytestmark = pytest.mark.slow
+
+
+def installed(folder: Path, *requirements: str) -> str:
+    """The interpreter of a fresh environment with exactly the pinned requirements."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+    for name in requirements:
+        deps = ["--no-deps"] if name == "recipes" else []
+        subprocess.run([*pip, *deps, "-r", str(ROOT / "requirements" / f"{name}.txt")], check=True)
+    return str(folder / "bin" / "python")
+
+
+def imports(python: str, module: str) -> bool:
+    return subprocess.run([python, "-c", f"import {module}"], cwd=ROOT, capture_output=True).returncode == 0
+
+
+def test_they_work_with_each_other(tmp_path: Path) -> None:
+    serving = installed(tmp_path / "serving", "serve")
+    # The digits are carried by a package that comes without its requirements.
+    evaluating = installed(tmp_path / "evaluating", "eval", "recipes")
+    for python in (serving, evaluating):
+        assert not imports(python, "torch")
+    assert not imports(evaluating, "bentoml")
+    assert not imports(evaluating, "onnxruntime")
+    out = tmp_path / "out"
+    with running_service(tmp_path / "home", python=serving) as url:
+        command = [evaluating, "-m", "eval", "evaluate", url, "--data", "digits:test", "--limit", "40"]
+        subprocess.run([*command, "--model", "digits", "--version", "1", "--out", str(out)], cwd=ROOT, check=True)
+    assert json.loads((out / "report.json").read_text())
