@@ -17,6 +17,7 @@ from models.export.nets.blocks import Backbone, TopDown, convolution
 __all__ = ["STRIDE", "Detector", "decode"]
 
 STRIDE = 4
+TIE = 1e-4  # cells this close to the best are peaks too: the last digit must not decide, it varies by machine
 RARE = 0.01  # of the cells hold an object: the heat's starting guess, so that early loss is sane
 
 
@@ -49,6 +50,6 @@ def decode(heat: Tensor, reach: Tensor) -> tuple[Tensor, Tensor]:
     centre = (torch.stack([x, y]) * STRIDE + STRIDE / 2).to(reach)
     boxes = torch.cat([centre - reach[:, :2], centre + reach[:, 2:]], dim=1)
     scores = torch.sigmoid(heat)
-    peaks = scores == nn.functional.max_pool2d(scores, 3, stride=1, padding=1)
+    peaks = scores >= nn.functional.max_pool2d(scores, 3, stride=1, padding=1) - TIE
     scores = scores * peaks.to(scores)
     return boxes.flatten(2).transpose(1, 2), scores.flatten(2).transpose(1, 2)
