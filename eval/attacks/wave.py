@@ -8,17 +8,16 @@ own answers, so batching, concurrency and order change nothing.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from eval.attacks.base import Attack, Dialogue, Threat, draws, margin
+from eval.attacks.base import Attack, Threat, draws
 from eval.attacks.results import AttackResult
+from eval.attacks.talk import Talk
 from eval.endpoint import Endpoint
 from eval.errors import BudgetExceeded, EndpointError
 from models.results import Array, Classification
@@ -65,113 +64,6 @@ class Limits:
         return share
 
 
-@dataclass(slots=True, eq=False)
-class _Talk:
-    """One image under attack, with its own books."""
-
-    image: Array
-    label: int
-    dialogue: Dialogue
-    threat: Threat
-    budget: int
-    final: Array
-    asking: list[Array] = field(default_factory=list)
-    answers: list[Classification | None] = field(default_factory=list)
-    cache: dict[bytes, Classification] = field(default_factory=dict)
-    stage: str = "clean"
-    queries: int = 0
-    cache_hits: int = 0
-    predicted: int = -1
-    start_margin: float = math.nan
-    best_margin: float = math.inf
-    right: bool = False
-    claimed: bool = False
-    fooled: bool = False
-    exhausted: bool = False
-
-    def begin(self) -> list[int]:
-        """The clean picture is asked about first."""
-        return self._ask([self.image])
-
-    def _ask(self, pictures: list[Array]) -> list[int]:
-        """Slots that need the endpoint; repeats are answered from the cache here."""
-        self.asking, self.answers, open_slots = pictures, [], []
-        for slot, picture in enumerate(pictures):
-            known = None if self.stage == "final" else self.cache.get(_digest(picture))
-            self.answers.append(known)
-            if known is None:
-                open_slots.append(slot)
-            else:
-                self.cache_hits += 1
-        self.queries += len(open_slots)
-        return open_slots
-
-    def put(self, slot: int, answer: Classification) -> bool:
-        """Note one answer; True when it was the last one missing."""
-        self.answers[slot] = answer
-        self.cache[_digest(self.asking[slot])] = answer
-        return all(known is not None for known in self.answers)
-
-    def turn(self) -> list[int]:
-        """All answers are in: the slots to ask about next; none when the talk is over."""
-        answers = [answer for answer in self.answers if answer is not None]
-        if self.stage == "final":
-            return self._end(answers[0])
-        if self.stage == "clean":
-            self.start_margin = self.best_margin = margin(answers[0], self.label)
-            self.predicted = answers[0].label
-            self.right = self.predicted == self.label
-            if not self.right:
-                return self._end(None)
-            self.stage = "attack"
-            return self._advance(None)
-        for picture, answer in zip(self.asking, answers, strict=True):
-            reached = margin(answer, self.label)
-            if reached < self.best_margin or answer.label != self.label:
-                self.final, self.best_margin, self.predicted = picture, reached, answer.label
-            if answer.label != self.label:
-                self.claimed, self.stage = True, "final"
-                self.dialogue.close()
-                return self._ask([self.final])  # the very bytes, once more, past the cache
-        return self._advance(answers)
-
-    def _advance(self, answers: Sequence[Classification] | None) -> list[int]:
-        """Let the attack propose until something must be asked; end when it or the budget does."""
-        while True:
-            try:
-                proposed = self.dialogue.send(answers)  # type: ignore[arg-type]  # None starts a generator
-            except StopIteration:
-                return self._end(None)
-            room = self.budget - self.queries - 1  # one is kept for the final check
-            if room < len(proposed):
-                self.exhausted = True
-                proposed = proposed[:room]
-            if not proposed:
-                self.dialogue.close()
-                return self._end(None)
-            slots = self._ask([self.threat.enforce(self.image, picture) for picture in proposed])
-            if slots:
-                return slots
-            answers = [answer for answer in self.answers if answer is not None]
-
-    def _end(self, last: Classification | None) -> list[int]:
-        if last is not None:
-            self.predicted = last.label
-            self.fooled = last.label != self.label
-        self.stage = "over"
-        self.cache.clear()
-        return []
-
-    def fail(self) -> None:
-        """The endpoint gave no answer."""
-        self.dialogue.close()
-        self.stage, self.predicted = "failed", -1
-
-
-def _digest(picture: Array) -> bytes:
-    return hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
-
-
 async def attack_all(
     attack: Attack,
     endpoint: Endpoint[Classification],
@@ -201,7 +93,7 @@ async def attack_all(
         raise ValueError(f"images, labels and samples must be equally many, got {len(images)}, {len(labels)}")
     budget = limits.share(len(images))
     talks = [
-        _Talk(
+        Talk(
             image=image,
             label=int(label),
             dialogue=attack.run(image, int(label), threat, draws(seed, name, attack.name), budget - 2),
@@ -222,13 +114,13 @@ class _Wave:
         self,
         attack: str,
         endpoint: Endpoint[Classification],
-        talks: list[_Talk],
+        talks: list[Talk],
         limits: Limits,
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self._attack, self._endpoint, self._talks = attack, endpoint, talks
         self._limits, self._progress = limits, progress
-        self._waiting: deque[tuple[_Talk, int]] = deque()
+        self._waiting: deque[tuple[Talk, int]] = deque()
         self._next_send = time.monotonic()
 
     async def run(self) -> None:
@@ -247,11 +139,11 @@ class _Wave:
             for task in tasks:
                 task.cancel()
 
-    def _take(self) -> list[tuple[_Talk, int]]:
+    def _take(self) -> list[tuple[Talk, int]]:
         count = min(self._limits.batch, len(self._waiting))
         return [self._waiting.popleft() for _ in range(count)]
 
-    async def _request(self, batch: list[tuple[_Talk, int]]) -> None:
+    async def _request(self, batch: list[tuple[Talk, int]]) -> None:
         batch = [(talk, slot) for talk, slot in batch if talk.stage != "failed"]
         if not batch:
             return
@@ -283,7 +175,7 @@ class _Wave:
         self._progress(Progress(self._attack, len(self._talks), len(over), fooled, queries))
 
 
-def _result(attack: str, talks: list[_Talk], threat: Threat) -> AttackResult:
+def _result(attack: str, talks: list[Talk], threat: Threat) -> AttackResult:
     failed = np.array([talk.stage == "failed" for talk in talks], bool)
 
     def column(values: list[bool] | list[int] | list[float], kind: type) -> Array:

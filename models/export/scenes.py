@@ -21,7 +21,7 @@ __all__ = ["DETECTOR", "INPUT", "SCENES", "SEGMENTER", "train_detector", "train_
 INPUT = InputSpec(height=160, width=208, resize="letterbox", mean=(127.5,) * 3, std=(64.0,) * 3)
 SCENES = 8000
 DETECTOR = Settings(seed=11, epochs=16, batch=32, rate=3e-3, bfloat16=True)
-SEGMENTER = Settings(seed=12, epochs=10, batch=32, rate=3e-3, bfloat16=True)
+SEGMENTER = Settings(seed=12, epochs=14, batch=32, rate=3e-3, bfloat16=True)
 
 
 def train_detector(pictures: ScenePictures, settings: Settings, folder: Path) -> nn.Module:
@@ -46,8 +46,21 @@ def train_detector(pictures: ScenePictures, settings: Settings, folder: Path) ->
     return train(lambda: Detector(len(CLASSES)), batches, loss, settings, folder=folder, steps=steps)
 
 
-def train_segmenter(pictures: ScenePictures, settings: Settings, folder: Path) -> nn.Module:
-    """A `Segmenter` of background and the scene classes; see `train` for settings and folder."""
+def train_segmenter(
+    pictures: ScenePictures, settings: Settings, folder: Path, *, detector: nn.Module | None
+) -> nn.Module:
+    """A `Segmenter` of background and the scene classes; see `train` for settings and folder.
+
+    Args:
+        detector: a trained `Detector` whose backbone it starts from. Trained from nothing for
+            10 epochs it reached 0.77 mIoU.
+    """
+
+    def start() -> nn.Module:
+        net = Segmenter(1 + len(CLASSES))
+        if detector is not None:
+            net.backbone.load_state_dict(detector.get_submodule("backbone").state_dict())
+        return net
 
     def loss(net: nn.Module, batch: tuple[Tensor, ...], _: float) -> Tensor:
         images, labels = batch
@@ -59,7 +72,7 @@ def train_segmenter(pictures: ScenePictures, settings: Settings, folder: Path) -
             yield images, _flipped(pictures.semantic[rows].long(), across, down)
 
     steps = len(pictures.images) // settings.batch
-    return train(lambda: Segmenter(1 + len(CLASSES)), batches, loss, settings, folder=folder, steps=steps)
+    return train(start, batches, loss, settings, folder=folder, steps=steps)
 
 
 def _shuffled(

@@ -19,7 +19,7 @@ from models.export import scenes
 from models.export.nets.detector import Detector
 from models.export.nets.digits import DigitsNet
 from models.export.nets.segmenter import Segmenter
-from models.export.onnx import export, prove_equal
+from models.export.onnx import export, prove_equal, twin
 from models.export.pictures import scene_pictures
 from models.export.train import Settings
 from models.imaging import fit
@@ -32,6 +32,7 @@ from models.tasks import TASKS, Predictor
 __all__ = ["ZOO", "Plan", "TorchRunner", "make", "reference"]
 
 log = logging.getLogger(__name__)
+SHIPPED = Path(__file__).resolve().parents[1] / "zoo"
 REFERENCE = 200  # held-out images whose torch answers are kept beside the graph
 
 
@@ -60,6 +61,12 @@ def _scenes(count: int) -> list[Array]:
 
 def _digits(count: int) -> list[Array]:
     return list(digits("test")[0][:count])
+
+
+def _train_segmenter(settings: Settings, folder: Path, count: int) -> nn.Module:
+    """From the detector's backbone, whose graph must be in the zoo: `make train` makes it first."""
+    detector = twin(Detector(len(CLASSES)), SHIPPED / "scenes-detector" / "1" / "model.onnx")
+    return scenes.train_segmenter(scene_pictures(count, scenes.INPUT), settings, folder, detector=detector)
 
 
 _DIGITS: dict[str, Any] = {
@@ -107,9 +114,7 @@ ZOO: Mapping[str, Plan] = {
         outputs=("logits",),
         net=lambda: Segmenter(1 + len(CLASSES)),
         settings=scenes.SEGMENTER,
-        train=lambda settings, folder, count: scenes.train_segmenter(
-            scene_pictures(count, scenes.INPUT), settings, folder
-        ),
+        train=_train_segmenter,
         **_SCENES,
     ),
 }

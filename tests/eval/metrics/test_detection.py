@@ -10,6 +10,7 @@ import pytest
 
 from eval.metrics.coco import Table
 from eval.metrics.detection import DetectionMetric
+from eval.metrics.matching import Shapes, box_overlaps
 from eval.metrics.operating import best_f1
 from eval.metrics.truth import Objects
 from models.results import Array, Detections
@@ -119,6 +120,17 @@ def test_an_iou_that_is_not_one_of_cocos() -> None:
     strict = measured([found((box, 0.9, 0))], [there((BOX, 0))], iou=0.41)
     assert (loose["recall.micro"], strict["recall.micro"]) == (1.0, 0.0)
     assert loose["ap"] == strict["ap"] == 0.0
+
+
+def test_an_iou_of_one_allows_for_rounding() -> None:
+    """x + width - x is not width, so even a box's overlap with itself falls short of 1."""
+    box = np.array([[0.3, 0.3, 0.9, 0.9]])
+    crowd = np.zeros(1, bool)
+    assert 1 - 1e-10 < box_overlaps(box, box, crowd)[0, 0] < 1
+    metric = DetectionMetric(LABELS, iou=1.0, resamples=0)
+    shape = Shapes(np.zeros(1, np.int64), np.ones(1), box)
+    metric.add("a", shape, np.ones(1), shape, crowd)
+    assert values(metric)["recall.micro"] == 1.0
 
 
 def slow_counts(scene: Scene, label: int, iou: float, score: float) -> tuple[int, int, int]:

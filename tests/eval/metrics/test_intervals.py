@@ -87,7 +87,7 @@ SAMPLE = np.random.default_rng(0).exponential(size=40)
 @pytest.mark.parametrize("method", ["percentile", "bca"])
 def test_bootstrap_agrees_with_scipy_on_the_same_draws(method: intervals.Method) -> None:
     draws = mean(np.concatenate(list(resample(40, 500, seed=1))))[:, 0]
-    given_draws = stats.bootstrap((SAMPLE,), np.mean, n_resamples=2)
+    given_draws = stats.bootstrap((SAMPLE,), np.mean, n_resamples=2, method="percentile")
     given_draws.bootstrap_distribution = draws
     theirs = stats.bootstrap(
         (SAMPLE,), np.mean, n_resamples=0, bootstrap_result=given_draws, method=method

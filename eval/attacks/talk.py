@@ -1,0 +1,123 @@
+"""One image under attack, with its own books."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from eval.attacks.base import Dialogue, Threat, margin
+from models.results import Array, Classification
+
+__all__ = ["Talk"]
+
+
+@dataclass(slots=True, eq=False)
+class Talk:
+    """A dialogue, what it asked, what it was told, and what became of it.
+
+    `stage` goes clean, attack, final, over; or failed.
+    """
+
+    image: Array
+    label: int
+    dialogue: Dialogue
+    threat: Threat
+    budget: int
+    final: Array
+    asking: list[Array] = field(default_factory=list)
+    answers: list[Classification | None] = field(default_factory=list)
+    cache: dict[bytes, Classification] = field(default_factory=dict)
+    stage: str = "clean"
+    queries: int = 0
+    cache_hits: int = 0
+    predicted: int = -1
+    start_margin: float = math.nan
+    best_margin: float = math.inf
+    right: bool = False
+    claimed: bool = False
+    fooled: bool = False
+    exhausted: bool = False
+
+    def begin(self) -> list[int]:
+        """The clean picture is asked about first."""
+        return self._ask([self.image])
+
+    def _ask(self, pictures: list[Array]) -> list[int]:
+        """Slots that need the endpoint; repeats are answered from the cache here."""
+        self.asking, self.answers, open_slots = pictures, [], []
+        for slot, picture in enumerate(pictures):
+            known = None if self.stage == "final" else self.cache.get(digest_of(picture))
+            self.answers.append(known)
+            if known is None:
+                open_slots.append(slot)
+            else:
+                self.cache_hits += 1
+        self.queries += len(open_slots)
+        return open_slots
+
+    def put(self, slot: int, answer: Classification) -> bool:
+        """Note one answer; True when it was the last one missing."""
+        self.answers[slot] = answer
+        self.cache[digest_of(self.asking[slot])] = answer
+        return all(known is not None for known in self.answers)
+
+    def turn(self) -> list[int]:
+        """All answers are in: the slots to ask about next; none when the talk is over."""
+        answers = [answer for answer in self.answers if answer is not None]
+        if self.stage == "final":
+            return self._end(answers[0])
+        if self.stage == "clean":
+            self.start_margin = self.best_margin = margin(answers[0], self.label)
+            self.predicted = answers[0].label
+            self.right = self.predicted == self.label
+            if not self.right:
+                return self._end(None)
+            self.stage = "attack"
+            return self._advance(None)
+        for picture, answer in zip(self.asking, answers, strict=True):
+            reached = margin(answer, self.label)
+            if reached < self.best_margin or answer.label != self.label:
+                self.final, self.best_margin, self.predicted = picture, reached, answer.label
+            if answer.label != self.label:
+                self.claimed, self.stage = True, "final"
+                self.dialogue.close()
+                return self._ask([self.final])  # the very bytes, once more, past the cache
+        return self._advance(answers)
+
+    def _advance(self, answers: Sequence[Classification] | None) -> list[int]:
+        """Let the attack propose until something must be asked; end when it or the budget does."""
+        while True:
+            try:
+                proposed = self.dialogue.send(answers)  # type: ignore[arg-type]  # None starts a generator
+            except StopIteration:
+                return self._end(None)
+            room = self.budget - self.queries - 1  # one is kept for the final check
+            if room < len(proposed):
+                self.exhausted = True
+                proposed = proposed[:room]
+            if not proposed:
+                self.dialogue.close()
+                return self._end(None)
+            slots = self._ask([self.threat.enforce(self.image, picture) for picture in proposed])
+            if slots:
+                return slots
+            answers = [answer for answer in self.answers if answer is not None]
+
+    def _end(self, last: Classification | None) -> list[int]:
+        if last is not None:
+            self.predicted = last.label
+            self.fooled = last.label != self.label
+        self.stage = "over"
+        self.cache.clear()
+        return []
+
+    def fail(self) -> None:
+        """The endpoint gave no answer."""
+        self.dialogue.close()
+        self.stage, self.predicted = "failed", -1
+
+
+def digest_of(picture: Array) -> bytes:
+    return hashlib.blake2b(picture.tobytes(), digest_size=16).digest()

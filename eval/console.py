@@ -1,0 +1,98 @@
+"""What the command line shows: a progress bar while it runs, tables when it is done."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from eval.attacks import wave
+from eval.report.document import Report
+from eval.report.html import to_html
+from eval.report.markdown import shown, to_markdown
+
+__all__ = ["bar", "finish", "save", "show", "show_models"]
+
+INVALID = 3
+
+
+@contextlib.contextmanager
+def bar(quiet: bool) -> Iterator[Callable[[str], Callable[..., None]]]:
+    """Gives, for a name, what a run reports its progress to; on stderr, silent when it is no terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty()
+    ) as shown_bar:
+
+        def named(name: str) -> Callable[..., None]:
+            tasks: dict[str, Any] = {}
+
+            def tell(done: int | wave.Progress, total: int = 0) -> None:
+                text = f"{done}/{total}"
+                what = name
+                if isinstance(done, wave.Progress):
+                    what, total = done.attack, done.samples
+                    text = f"{done.fooled} fooled, {done.samples - done.finished} standing, {done.queries} queries"
+                    done = done.finished
+                if what not in tasks:
+                    tasks[what] = shown_bar.add_task(what, told="")
+                shown_bar.update(tasks[what], completed=done, total=total, told=text)
+
+            return tell
+
+        yield named
+
+
+def save(report: Report, folder: Path) -> None:
+    """report.json, report.md and report.html."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
+    (folder / "report.md").write_text(to_markdown(report), encoding="utf-8")
+    (folder / "report.html").write_text(to_html(report), encoding="utf-8")
+
+
+def show(report: Report) -> None:
+    """Key figures and raised flags of every section."""
+    console = Console()
+    for section in report.sections:
+        table = Table("figure", "value", "95 % interval", "n", title=section.title, title_justify="left")
+        for h in section.headlines:
+            interval = "" if h.low is None else f"{shown(h.low)} to {shown(h.high)}"
+            table.add_row(h.title, shown(h.value), interval, f"{h.support:,}")
+        console.print(table)
+        for flag in section.flags:
+            if flag.raised:
+                console.print(f"[bold red]flag {flag.name}[/]: {flag.evidence}. {flag.means} {flag.do}")
+
+
+def finish(report: Report, out: Path | None) -> None:
+    """Show a report, save it where it was asked for, and end with 3 when it is not valid."""
+    show(report)
+    if out is not None:
+        save(report, out)
+        Console().print(f"wrote {out / 'report.html'}, report.json, report.md", soft_wrap=True)
+    if not report.valid:
+        Console(stderr=True).print("not valid: over 1 % of the images got no answer")
+        sys.exit(INVALID)
+
+
+def show_models(served: Sequence[Mapping[str, Any]]) -> None:
+    """One line for each version."""
+    table = Table("model", "task", "classes", "input", "state", "claims")
+    for m in served:
+        claims = ", ".join(f"{c['metric']} {c['value']:.4f}" for c in m["claims"])
+        size = f"{m['input']['height']} x {m['input']['width']}"
+        state = m["state"] if not m["error"] else f"{m['state']}: {m['error']}"
+        table.add_row(f"{m['name']}/{m['version']}", m["task"], str(len(m["labels"])), size, state, claims)
+    Console().print(table)

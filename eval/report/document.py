@@ -1,0 +1,188 @@
+"""A report is a list of sections; a section is tables, figures and pictures with a caption.
+
+The same object is written as JSON for machines, Markdown for people and HTML for both, so the
+three can never disagree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeAlias
+
+from eval.checks import Flag
+from eval.metrics.base import Score
+
+__all__ = [
+    "SCHEMA",
+    "Cell",
+    "Gallery",
+    "Headline",
+    "Picture",
+    "Plot",
+    "Report",
+    "Section",
+    "Table",
+    "merged",
+    "scores_table",
+]
+
+SCHEMA = 1
+Cell: TypeAlias = str | int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows with the same keys. `note` says what the numbers do not show."""
+
+    rows: Sequence[Mapping[str, Cell]]
+    title: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A figure as numbers, drawn where it is shown.
+
+    Attributes:
+        kind: `lines` (x against y, one line a series), `steps` (the same, stepwise), `bars` (one
+            bar a label, with `low` and `high`), `matrix` (rows of counts), `reliability`.
+        series: name -> points [(x, y), ...]; for bars [(value, low, high), ...]; for a matrix its
+            rows.
+        labels: of bars, or of the rows and columns of a matrix.
+    """
+
+    kind: str
+    title: str
+    series: Mapping[str, Sequence[Sequence[float | None]]]
+    x: str = ""
+    y: str = ""
+    labels: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One example: a PNG as a data URI, what it shows, and boxes to draw over it.
+
+    Attributes:
+        boxes: (x1, y1, x2, y2, text, "expected" or "predicted"), pixels of the picture.
+    """
+
+    uri: str
+    caption: str
+    width: int
+    height: int
+    boxes: Sequence[tuple[float, float, float, float, str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Examples side by side, several pictures each."""
+
+    title: str
+    items: Sequence[Sequence[Picture]]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A number that answers the reader's question, with what it rests on."""
+
+    title: str
+    value: float | None
+    support: int
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One subject: what was measured of what."""
+
+    title: str
+    text: str = ""
+    headlines: Sequence[Headline] = ()
+    flags: Sequence[Flag] = ()
+    tables: Sequence[Table] = ()
+    plots: Sequence[Plot] = ()
+    galleries: Sequence[Gallery] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Sections, and the manifest that makes them repeatable.
+
+    Attributes:
+        figures: flat name -> number, for machines and gates.
+        valid: False when too many requests failed for the numbers to mean anything.
+    """
+
+    title: str
+    manifest: Mapping[str, Cell]
+    sections: Sequence[Section] = ()
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    valid: bool = True
+
+    def to_json(self) -> str:
+        """Stable for equal reports; NaN is refused, undefined is null. Pictures are left out."""
+        body = {"schema": SCHEMA, **asdict(self)}
+        for section in body["sections"]:
+            section.pop("galleries")
+        return json.dumps(body, indent=2, allow_nan=False) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> Report:
+        """A report that was written, without its pictures.
+
+        Raises:
+            ValueError: another schema, or no report at all.
+        """
+        body = json.loads(text)
+        if not isinstance(body, dict) or body.get("schema") != SCHEMA:
+            raise ValueError(f"a report must have schema {SCHEMA}")
+        sections = [_section(told) for told in body["sections"]]
+        return Report(body["title"], body["manifest"], sections, body["figures"], body["valid"])
+
+
+def _section(told: dict[str, Any]) -> Section:
+    return Section(
+        told["title"],
+        told["text"],
+        [Headline(**h) for h in told["headlines"]],
+        [Flag(**f) for f in told["flags"]],
+        [Table(**t) for t in told["tables"]],
+        [Plot(**p) for p in told["plots"]],
+    )
+
+
+def merged(title: str, manifest: Mapping[str, Cell], reports: Iterable[Report]) -> Report:
+    """One report of several: their sections in order, their figures together; valid if all are.
+
+    Raises:
+        ValueError: two reports give a figure of the same name.
+    """
+    reports = list(reports)
+    figures: dict[str, float | None] = {}
+    for report in reports:
+        if twice := figures.keys() & report.figures.keys():
+            raise ValueError(f"figures must have one source each, got two for {sorted(twice)[0]}")
+        figures.update(report.figures)
+    sections = [section for report in reports for section in report.sections]
+    return Report(title, manifest, sections, figures, all(report.valid for report in reports))
+
+
+def scores_table(scores: Iterable[Score], title: str = "", note: str = "") -> Table:
+    """Name, value, interval, support and definition, one row per score."""
+    rows: list[Mapping[str, Cell]] = [
+        {
+            "score": score.name,
+            "value": score.value,
+            "95 % interval": None if score.low is None else f"{score.low:.4f} to {score.high:.4f}",
+            "support": score.support,
+            "definition": score.definition,
+        }
+        for score in scores
+    ]
+    return Table(rows, title, note)
