@@ -17,6 +17,10 @@ __all__ = ["cli"]
 DATA = "digits:test, scenes:test:500, folder:DIR, csv:FILE, coco:JSON,IMAGES or masks:IMAGES,MASKS[,NAMES]"
 
 
+FOLDER = click.Path(file_okay=False, path_type=Path)
+QUIET = click.option("--quiet", is_flag=True, help="No progress bar.")
+
+
 def _one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Show an EvalError as `Error: ...` with exit code 1; let bugs keep their traceback."""
 
@@ -36,17 +40,16 @@ def _which(command: Callable[..., None]) -> Callable[..., None]:
         click.argument("url"),
         click.option("--data", required=True, help=f"What to ask about: {DATA}."),
         click.option("--model", help="Name of the model; not needed when only one is served."),
-        click.option("--version", "number", type=click.IntRange(min=1), help="Version; the latest by default."),
-        click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for report.html, .json and .md."),
-        click.option("--quiet", is_flag=True, help="No progress bar."),
-    ):  # fmt: skip
+        click.option("--version", "number", type=click.IntRange(min=1), help="The latest by default."),
+        click.option("--out", type=FOLDER, help="Folder for report.html, report.json and report.md."),
+    ):
         command = option(command)
     return command
 
 
 @click.group(
-    epilog="Exit codes: 0 done, 1 it could not be done (one line says why), 2 wrong usage, 3 done but not valid:"
-    " over 1 % of the images got no answer."
+    epilog="Exit codes: 0 done, 1 it could not be done (one line says why), 2 wrong usage, 3 done but not "
+    "valid: over 1 % of the images got no answer."
 )
 @click.version_option(package_name="assay")
 def cli() -> None:
@@ -79,6 +82,7 @@ def models(url: str) -> None:
 @click.option(
     "--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="Requests at once."
 )
+@QUIET
 @_one_line_errors
 def evaluate(url: str, data: str, out: Path | None, quiet: bool, **options: Any) -> None:
     """Accuracy, precision, recall, F1; COCO AP; mIoU: of one model at URL, with 95 % intervals.
@@ -136,6 +140,7 @@ def evaluate(url: str, data: str, out: Path | None, quiet: bool, **options: Any)
     metavar="HOST",
     help="A host beside this machine whose owner agreed to be attacked; may be repeated.",
 )
+@QUIET
 @_one_line_errors
 def audit(url: str, data: str, out: Path | None, quiet: bool, **options: Any) -> None:
     """Robust accuracy of one classifier at URL under attack and corruption.
@@ -163,7 +168,7 @@ def audit(url: str, data: str, out: Path | None, quiet: bool, **options: Any) ->
     help="reference.npz of the version: what PyTorch answered at export.",
 )
 @_one_line_errors
-def parity(url: str, data: str, out: Path | None, quiet: bool, **options: Any) -> None:
+def parity(url: str, data: str, out: Path | None, **options: Any) -> None:
     """Is what is served what was trained? The largest difference to PyTorch's own answers."""
     from eval.console import finish
     from eval.parity import parity as run

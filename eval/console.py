@@ -43,7 +43,8 @@ def bar(quiet: bool) -> Iterator[Callable[[str], Callable[..., None]]]:
                 what = name
                 if isinstance(done, wave.Progress):
                     what, total = done.attack, done.samples
-                    text = f"{done.fooled} fooled, {done.samples - done.finished} standing, {done.queries} queries"
+                    going = done.samples - done.finished
+                    text = f"{done.fooled} fooled, {going} going on, {done.queries} queries"
                     done = done.finished
                 if what not in tasks:
                     tasks[what] = shown_bar.add_task(what, told="")

@@ -64,17 +64,24 @@ def _attacks(results: Sequence[AttackResult]) -> Table:
             "attack": r.attack,
             "robust accuracy": r.robust_accuracy,
             "attack success rate": r.attack_success_rate,
+            "fooled": int(r.fooled.sum()),
             "claimed": int(r.claimed.sum()),
-            "asked again and wrong": int(r.fooled.sum()),
-            "median queries of successes": float(np.median(r.queries[r.fooled])) if r.fooled.any() else None,
+            "median queries": float(np.median(r.queries[r.fooled])) if r.fooled.any() else None,
             "queries": int(r.queries.sum()),
-            "answered from cache": int(r.cache_hits.sum()),
+            "repeats": int(r.cache_hits.sum()),
             "errors": int(r.errors.sum()),
-            "tags": "; ".join(ATTACKS[r.attack].tags) if r.attack in ATTACKS else "",
         }
         for r in results
     ]
-    return Table(rows, "Attacks", "Queries count images; the clean one and the last check are among them.")
+    known = [ATTACKS[r.attack] for r in results if r.attack in ATTACKS]
+    tags = "; ".join(f"{attack.name} is {', '.join(attack.tags)}" for attack in known)
+    return Table(
+        rows,
+        "Attacks",
+        "Queries count images, the clean one and the last check included; the median is of successes. "
+        "Repeats were answered from memory. A claim that was right when asked again does not count as fooled. "
+        f"{tags}.",
+    )
 
 
 def _queries(results: Sequence[AttackResult]) -> Plot:

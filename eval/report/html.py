@@ -15,6 +15,7 @@ from eval.report.style import STYLE
 __all__ = ["to_html"]
 
 MANY_ROWS = 16  # longer tables are folded away
+SMALL = 64  # pixels; such pictures alone are shown many to a row
 STATES = {True: ("raised", "raised"), False: ("clear", "not raised"), None: ("unknown", "not measured")}
 
 
@@ -53,8 +54,9 @@ def _count(number: int, noun: str) -> str:
 
 
 def _summary(manifest: Mapping[str, Cell]) -> str:
-    kept = ("url", "started", "seconds", "assay")
-    return " · ".join(f"{key} {shown(manifest[key])}" for key in kept if manifest.get(key) is not None)
+    kept = {"url": "{}", "started": "{}", "seconds": "in {:.1f} s", "assay": "Assay {}"}
+    told = (words.format(manifest[key]) for key, words in kept.items() if manifest.get(key) is not None)
+    return " · ".join(told)
 
 
 def _section(section: Section, anchor: str) -> str:
@@ -130,8 +132,11 @@ def _manifest(manifest: Mapping[str, Cell]) -> str:
 
 def _gallery(gallery: Gallery) -> str:
     note = f'<p class="note">{escape(gallery.note)}</p>' if gallery.note else ""
+    if not gallery.items:
+        return ""
     examples = "".join(f'<div class="example">{_pictures(item)}</div>' for item in gallery.items)
-    return f'<h3>{escape(gallery.title)}</h3>{note}<div class="gallery">{examples}</div>' if examples else ""
+    small = " small" if all(len(item) == 1 and item[0].width < SMALL for item in gallery.items) else ""
+    return f'<h3>{escape(gallery.title)}</h3>{note}<div class="gallery{small}">{examples}</div>'
 
 
 def _pictures(item: Sequence[Picture]) -> str:

@@ -147,7 +147,7 @@ def _matrix(plot: Plot) -> str:
     ((_, rows),) = plot.series.items()
     count = len(plot.labels)
     side = max(16.0, min(40.0, 420 / max(1, count)))
-    gutter = 22 + 6.5 * min(14, max(map(len, plot.labels), default=0))
+    gutter = 40 + 6.5 * min(14, max(map(len, plot.labels), default=0))
     size = gutter + side * count + 8
     parts = []
     for i, (label, row) in enumerate(zip(plot.labels, rows, strict=True)):
