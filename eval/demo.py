@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,17 @@ def summary(report: Report, seconds: float) -> dict[str, float | None]:
     }
 
 
+def _glance(reports: list[Report]) -> Section:
+    """The first two figures of everything that was measured, on one screen."""
+    rows = [
+        {"measured": section.title, "figure": h.title, "value": h.value, "low": h.low, "high": h.high}
+        for report in reports
+        for section in report.sections
+        for h in section.headlines[:2]
+    ]
+    return Section("At a glance", tables=[Table(rows, "", "Bounds are of the 95 % interval.")])
+
+
 def main() -> int:
     """Run the demo; 0 when every part ran, 1 with one line when something broke."""
     parser = argparse.ArgumentParser(prog="python -m eval.demo", description=__doc__)
@@ -166,6 +178,7 @@ def main() -> int:
     seconds = time.monotonic() - began
     manifest = {**reports[-1].manifest, "model": "the shipped zoo", "seconds": round(seconds, 1)}
     report = merged("Assay demo: the shipped zoo, measured live", manifest, reports)
+    report = replace(report, sections=[_glance(reports), *report.sections])
     show(report)
     save(report, options.out)
     told = json.dumps(summary(report, seconds), indent=2, allow_nan=False) + "\n"

@@ -79,7 +79,7 @@ def _attacks(results: Sequence[AttackResult]) -> Table:
         rows,
         "Attacks",
         "Queries count images, the clean one and the last check included; the median is of successes. "
-        "Repeats were answered from memory. A claim that was right when asked again does not count as fooled. "
+        "Repeats were answered from memory. Claims that were right when asked again do not count as fooled. "
         f"{tags}.",
     )
 

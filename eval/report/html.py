@@ -14,7 +14,7 @@ from eval.report.style import STYLE
 
 __all__ = ["to_html"]
 
-MANY_ROWS = 16  # longer tables are folded away
+MANY_ROWS = 24  # longer tables are folded away
 SMALL = 64  # pixels; such pictures alone are shown many to a row
 STATES = {True: ("raised", "raised"), False: ("clear", "not raised"), None: ("unknown", "not measured")}
 

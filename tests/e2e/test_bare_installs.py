@@ -39,5 +39,7 @@ def test_they_work_with_each_other(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with running_service(tmp_path / "home", python=serving) as url:
         command = [evaluating, "-m", "eval", "evaluate", url, "--data", "digits:test", "--limit", "40"]
-        subprocess.run([*command, "--model", "digits", "--version", "1", "--out", str(out)], cwd=ROOT, check=True)
+        subprocess.run(
+            [*command, "--model", "digits", "--version", "1", "--out", str(out)], cwd=ROOT, check=True
+        )
     assert json.loads((out / "report.json").read_text())
