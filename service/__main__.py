@@ -34,6 +34,7 @@ def main() -> int:
         [*bento, "--host", options.host, "--port", str(port)],
         env={**defaults, **os.environ},
         cwd=Path(__file__).resolve().parents[1],
+        stdout=sys.stderr,  # the address is all that is said on stdout
     )
     try:
         return _wait(child)

@@ -19,6 +19,7 @@ from models.wire import ClassifyAnswer, DetectAnswer, SegmentAnswer, answer_of
 from service.engine import Engine
 from service.errors import ServiceError, error_response
 from service.intake import ClassifyParameters, DetectParameters, Parameters, read_call
+from service.logs import start_logging
 from service.middleware import Edge, request_id_of
 from service.registry import Registry
 from service.settings import ServiceSettings
@@ -75,6 +76,7 @@ class VisionService:
     """Classification, detection and segmentation over a repository of ONNX models."""
 
     def __init__(self) -> None:
+        start_logging()
         self.settings = ServiceSettings()
         self.registry = Registry(self.settings.model_repository, threads=self.settings.threads)
         self.engine = Engine(self.settings)

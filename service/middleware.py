@@ -6,8 +6,6 @@ timeout, so nothing leaves this one.
 
 from __future__ import annotations
 
-import json
-import logging
 import re
 import time
 import uuid
@@ -17,6 +15,7 @@ from typing import Any, TypeAlias
 from starlette.datastructures import Headers, MutableHeaders
 
 from service.errors import ServiceError, error_response, restated
+from service.logs import get_log
 from service.telemetry import IN_FLIGHT, REQUEST_SECONDS, REQUESTS, route_of
 
 __all__ = ["Edge", "request_id_of"]
@@ -29,7 +28,7 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # a caller's own id goes into logs and headers
 QUIET = {"/livez", "/readyz", "/metrics"}  # asked every few seconds by machines
-log = logging.getLogger("assay.access")
+log = get_log("access")
 
 
 def request_id_of(scope: Scope) -> str:
@@ -56,7 +55,7 @@ class Edge:
         try:
             await self.app(scope, receive, answer)
         except Exception:
-            log.exception("request %s failed", request_id)
+            log.exception("failed", extra={"fields": {"request_id": request_id}})
             if not answer.started:
                 await answer.replace(ServiceError())
         finally:
@@ -65,8 +64,9 @@ class Edge:
             REQUESTS.labels(route, str(answer.status)).inc()
             REQUEST_SECONDS.labels(route).observe(seconds)
             if scope["path"] not in QUIET:
-                line = {"request_id": request_id, "method": scope["method"], "route": route}
-                log.info(json.dumps({**line, "status": answer.status, "seconds": round(seconds, 6)}))
+                fields = {"request_id": request_id, "method": scope["method"], "route": route}
+                told = {**fields, "status": answer.status, "seconds": round(seconds, 6)}
+                log.info("answered", extra={"fields": told})
 
 
 class _Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,12 @@ from models.repository import RepositoryError, Version, open_version, versions
 from models.results import Result
 from models.tasks import Predictor
 from service.errors import ModelRequired, NotReady, UnknownModel, WrongTask
+from service.logs import get_log
 from service.telemetry import MODEL_READY
 
 __all__ = ["Live", "Registry"]
 
-log = logging.getLogger(__name__)
+log = get_log("registry")
 
 
 @dataclass(slots=True)

@@ -17,13 +17,18 @@ PATIENCE_S = 120.0
 
 
 @contextlib.contextmanager
-def running_service(home: Path, *, python: str = sys.executable, **settings: str) -> Iterator[str]:
-    """The address of a ready service; SIGTERM at the end, and its exit code must be 0."""
+def running_service(
+    home: Path, *, python: str = sys.executable, patience_s: float = PATIENCE_S, **settings: object
+) -> Iterator[str]:
+    """The address of a ready service; SIGTERM at the end, and its exit code must be 0.
+
+    Settings are those of `ServiceSettings`.
+    """
     home.mkdir(parents=True, exist_ok=True)
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"},
         "BENTOML_HOME": str(home),
-        **settings,
+        **{f"ASSAY_{name.upper()}": str(value) for name, value in settings.items()},
     }
     with (home / "log").open("wb") as log:
         service = subprocess.Popen(
@@ -36,7 +41,7 @@ def running_service(home: Path, *, python: str = sys.executable, **settings: str
         try:
             assert service.stdout is not None
             url = service.stdout.readline().decode().split()[-1]
-            _ready(url, service, home / "log")
+            _ready(url, service, home / "log", patience_s)
             yield url
         finally:
             service.send_signal(signal.SIGTERM)
@@ -46,12 +51,12 @@ def running_service(home: Path, *, python: str = sys.executable, **settings: str
     assert code == 0, (home / "log").read_text()[-2000:]
 
 
-def _ready(url: str, service: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + PATIENCE_S
+def _ready(url: str, service: subprocess.Popen[bytes], log: Path, patience_s: float) -> None:
+    end = time.monotonic() + patience_s
     while time.monotonic() < end:
         assert service.poll() is None, log.read_text()[-2000:]
         with contextlib.suppress(OSError):
             urllib.request.urlopen(f"{url}/readyz", timeout=2).close()  # noqa: S310  # loopback
             return
         time.sleep(0.1)  # asking again, not waiting for luck
-    raise AssertionError(f"not ready in {PATIENCE_S} s: {log.read_text()[-2000:]}")
+    raise AssertionError(f"not ready in {patience_s} s: {log.read_text()[-2000:]}")

@@ -1,0 +1,27 @@
+"""The whole service in this process: real BentoML app, real intake, no port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+from starlette.testclient import TestClient
+
+from service.app import VisionService
+
+
+@contextlib.contextmanager
+def started(repository: Path, **settings: object) -> Iterator[TestClient]:
+    """A client of a service that is ready; settings are those of `ServiceSettings`."""
+    told = {f"ASSAY_{name.upper()}": str(value) for name, value in settings.items()}
+    with patch.dict(os.environ, {**told, "ASSAY_MODEL_REPOSITORY": str(repository)}):
+        app = VisionService.to_asgi()  # type: ignore[attr-defined]  # the decorator made it a Service
+        with TestClient(app, raise_server_exceptions=False) as client:
+            while client.get("/readyz").status_code != 200:
+                assert any(
+                    m["state"] != "failed" for m in client.get("/models").json()["models"] or [{"state": ""}]
+                )
+            yield client

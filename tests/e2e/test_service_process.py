@@ -1,0 +1,121 @@
+"""A real server process: bad input over real HTTP, BentoML's own client, no URL ever fetched."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import bentoml
+import httpx2
+import numpy as np
+import pytest
+
+from models.imaging import encode_png
+from tests.contract.test_service import BAD_BODIES, BAD_FILES, TASKS
+from tests.e2e.processes import ROOT, running_service
+
+LIGHT = encode_png(np.full((10, 20, 3), 230, np.uint8))
+
+
+@pytest.fixture(scope="module")
+def url(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home = tmp_path_factory.mktemp("home")
+    with running_service(
+        home, model_repository=repository, max_body_bytes=200_000, max_images=8, max_pixels=1_000_000
+    ) as url:
+        yield url
+
+
+def test_bad_input_is_never_a_500(url: str) -> None:
+    with httpx2.Client(base_url=url, timeout=30) as client:
+        for route in TASKS:
+            for data, status, code in BAD_FILES.values():
+                response = client.post(route, files={"image": ("i", data)})
+                assert (response.status_code, response.json()["code"]) == (status, code)
+            for kind, data, _, _ in BAD_BODIES.values():
+                if len(kind) > 1000:  # the HTTP server itself ends such a connection
+                    continue
+                response = client.post(route, content=data, headers={"content-type": kind} if kind else {})
+                assert 400 <= response.status_code < 500
+            assert client.get(route).json()["code"] == "wrong_method"
+        assert client.get("/livez").status_code == 200
+        good = client.post("/classify", files={"image": ("i", LIGHT)})
+        assert good.json()["predictions"][0]["name"] == "light"
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[int, list[object]]]:
+    """A port on this machine, and who connected to it."""
+    callers: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, caller = server.accept()
+                except OSError:
+                    return
+                callers.append(caller)
+                connection.close()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield server.getsockname()[1], callers
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def test_no_url_is_ever_fetched(url: str, listener: tuple[int, list[object]]) -> None:
+    """BentoML's own guard is racy: many at once, in every way a text can be sent."""
+    port, callers = listener
+    bait = f"http://127.0.0.1:{port}/i.png"
+    multipart = f'--B\r\ncontent-disposition: form-data; name="image"\r\n\r\n{bait}\r\n--B--\r\n'
+    ways: list[tuple[str, str]] = [
+        ("multipart/form-data; boundary=B", multipart),
+        ("application/x-www-form-urlencoded", f"image={bait}"),
+        ("application/json", f'{{"image": "{bait}"}}'),
+        ("application/json", f'{{"image": ["{bait}"]}}'),
+        ("image/png", bait),
+        ("text/plain", bait),
+    ]
+    with httpx2.Client(base_url=url, timeout=60) as client, ThreadPoolExecutor(32) as pool:
+
+        def ask(i: int) -> int:
+            kind, body = ways[i % len(ways)]
+            return int(client.post("/classify", content=body, headers={"content-type": kind}).status_code)
+
+        statuses = list(pool.map(ask, range(192)))
+    assert set(statuses) <= {415, 422}
+    assert callers == []
+
+
+def test_bentomls_own_client(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "light.png"
+    path.write_bytes(LIGHT)
+    with bentoml.SyncHTTPClient(url) as client:
+        body = client.classify(image=[path, path], top_k=1)
+    told = body if isinstance(body, dict) else body.model_dump()
+    assert [p["name"] for p in told["predictions"]] == ["light", "light"]
+
+
+def test_serving_loads_no_torch() -> None:
+    probe = "import service.app, sys; print('torch' in sys.modules, 'eval.runs' in sys.modules)"
+    command = [sys.executable, "-W", "ignore", "-c", probe]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["False", "False"]
+
+
+def test_a_broken_repository_never_becomes_ready(tmp_path: Path) -> None:
+    """Alive, and saying why: an operator must be able to look."""
+    home = tmp_path / "home"
+    with (
+        pytest.raises(AssertionError, match="not ready"),
+        running_service(home, patience_s=6, model_repository=tmp_path / "nowhere"),
+    ):
+        pass
+    assert "the model repository must be a folder" in (home / "log").read_text()
