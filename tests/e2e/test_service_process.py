@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import bentoml
 import httpx2
 import numpy as np
 import pytest
@@ -95,12 +94,20 @@ def test_no_url_is_ever_fetched(url: str, listener: tuple[int, list[object]]) ->
 
 
 def test_bentomls_own_client(url: str, tmp_path: Path) -> None:
+    """In a process of its own, because it leaves its temporary folder to the garbage collector."""
     path = tmp_path / "light.png"
     path.write_bytes(LIGHT)
-    with bentoml.SyncHTTPClient(url) as client:
-        body = client.classify(image=[path, path], top_k=1)
-    told = body if isinstance(body, dict) else body.model_dump()
-    assert [p["name"] for p in told["predictions"]] == ["light", "light"]
+    script = (
+        "import bentoml, sys, pathlib\n"
+        "with bentoml.SyncHTTPClient(sys.argv[1]) as client:\n"
+        "    picture = pathlib.Path(sys.argv[2])\n"
+        "    body = client.classify(image=[picture, picture], top_k=1)\n"
+        "told = body if isinstance(body, dict) else body.model_dump()\n"
+        "print([p['name'] for p in told['predictions']])\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", script, url, str(path)]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert told.strip() == "['light', 'light']"
 
 
 def test_serving_loads_no_torch() -> None:
