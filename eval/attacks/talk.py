@@ -27,6 +27,7 @@ class Talk:
     budget: int
     final: Array
     asking: list[Array] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
     answers: list[Classification | None] = field(default_factory=list)
     cache: dict[bytes, Classification] = field(default_factory=dict)
     stage: str = "clean"
@@ -45,22 +46,22 @@ class Talk:
         return self._ask([self.image])
 
     def _ask(self, pictures: list[Array]) -> list[int]:
-        """Slots that need the endpoint; repeats are answered from the cache here."""
-        self.asking, self.answers, open_slots = pictures, [], []
-        for slot, picture in enumerate(pictures):
-            known = None if self.stage == "final" else self.cache.get(digest_of(picture))
-            self.answers.append(known)
-            if known is None:
-                open_slots.append(slot)
-            else:
-                self.cache_hits += 1
+        """Slots that need the endpoint; repeats, of before or of this turn, are not asked again."""
+        self.asking, self.digests = pictures, [digest_of(picture) for picture in pictures]
+        known = {} if self.stage == "final" else self.cache
+        self.answers = [known.get(digest) for digest in self.digests]
+        first = {digest: slot for slot, digest in reversed(list(enumerate(self.digests)))}
+        open_slots = sorted(slot for digest, slot in first.items() if digest not in known)
+        self.cache_hits += len(pictures) - len(open_slots)
         self.queries += len(open_slots)
         return open_slots
 
     def put(self, slot: int, answer: Classification) -> bool:
-        """Note one answer; True when it was the last one missing."""
-        self.answers[slot] = answer
-        self.cache[digest_of(self.asking[slot])] = answer
+        """Note one answer, for all equal pictures of the turn; True when it was the last one missing."""
+        self.cache[self.digests[slot]] = answer
+        for same, digest in enumerate(self.digests):
+            if digest == self.digests[slot]:
+                self.answers[same] = answer
         return all(known is not None for known in self.answers)
 
     def turn(self) -> list[int]:

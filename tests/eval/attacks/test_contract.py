@@ -1,0 +1,281 @@
+"""Every attack keeps its promises, whatever the endpoint answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval.attacks.base import Attack, Threat, draws, is_grey
+from eval.attacks.results import AttackResult, worst_case
+from eval.attacks.tables import ATTACKS
+from eval.attacks.wave import Limits, Progress, attack_all
+from eval.errors import BudgetExceeded
+from models.results import Array
+from tests.doubles import (
+    FailingEndpoint,
+    LinearEndpoint,
+    MoodyEndpoint,
+    ScrambledEndpoint,
+    StubbornEndpoint,
+)
+
+SHAPE = (6, 9, 3)  # never square
+THREATS = [Threat("linf", 8), Threat("linf", 2.6)]
+EACH = pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+
+
+def pictures(count: int = 5, seed: int = 0) -> list[Array]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 256, SHAPE, dtype=np.uint8) for _ in range(count)]
+
+
+def run(
+    attack: Attack, endpoint: Any, images: list[Array], labels: list[int], **options: Any
+) -> AttackResult:
+    threat = options.pop("threat", Threat("linf", 8))
+    seed, samples = options.pop("seed", 0), options.pop("samples", None)
+    progress = options.pop("progress", None)
+    limits = Limits(**{"budget": 40, **options})
+    told = attack_all(
+        attack,
+        endpoint,
+        images,
+        labels,
+        threat=threat,
+        limits=limits,
+        seed=seed,
+        samples=samples,
+        progress=progress,
+    )
+    return asyncio.run(told)
+
+
+def right_labels(endpoint: LinearEndpoint, images: list[Array]) -> list[int]:
+    return [endpoint.answer(image).label for image in images]
+
+
+def same(one: AttackResult, other: AttackResult) -> None:
+    for name in AttackResult.__slots__:
+        left, right = getattr(one, name), getattr(other, name)
+        if name == "images":
+            assert all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
+        else:
+            np.testing.assert_array_equal(left, right)
+
+
+@EACH
+@pytest.mark.parametrize("threat", THREATS, ids=str)
+def test_everything_sent_is_inside_the_threat(attack: Attack, threat: Threat) -> None:
+    (image,) = pictures(1)
+    endpoint = StubbornEndpoint(0)
+    run(attack, endpoint, [image], [0], threat=threat)
+    for sent in endpoint.asked:
+        assert threat.size(image, np.frombuffer(sent, np.uint8).reshape(SHAPE)) <= threat.epsilon
+
+
+@EACH
+def test_same_seed_same_pixels(attack: Attack) -> None:
+    images = pictures()
+    labels = right_labels(LinearEndpoint(SHAPE), images)
+    same(
+        run(attack, LinearEndpoint(SHAPE), images, labels), run(attack, LinearEndpoint(SHAPE), images, labels)
+    )
+    other = run(attack, StubbornEndpoint(0), images, [0] * 5, seed=1)
+    assert (
+        any(
+            (a != b).any()
+            for a, b in zip(
+                other.images, run(attack, StubbornEndpoint(0), images, [0] * 5).images, strict=True
+            )
+        )
+        or not (other.best_margin < other.start_margin).any()
+    )
+
+
+@EACH
+@pytest.mark.parametrize("batch", [1, 3, 64])
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_batching_and_order_change_nothing(attack: Attack, batch: int, in_flight: int) -> None:
+    images = pictures(7)
+    plain = LinearEndpoint(SHAPE)
+    labels = right_labels(plain, images)
+    scrambled = ScrambledEndpoint(SHAPE, order_seed=batch * 10 + in_flight)
+    same(
+        run(attack, plain, images, labels),
+        run(attack, scrambled, images, labels, batch=batch, in_flight=in_flight),
+    )
+
+
+@EACH
+def test_neighbours_change_nothing(attack: Attack) -> None:
+    images = pictures()
+    labels = right_labels(LinearEndpoint(SHAPE), images)
+    names = ["a", "b", "c", "d", "e"]
+    together = run(attack, LinearEndpoint(SHAPE), images, labels, samples=names)
+    alone = run(attack, LinearEndpoint(SHAPE), images[2:3], labels[2:3], samples=["c"])
+    assert np.array_equal(together.images[2], alone.images[0])
+    assert together.queries[2] == alone.queries[0]
+
+
+@EACH
+def test_an_impossible_endpoint_is_never_fooled(attack: Attack) -> None:
+    result = run(attack, StubbornEndpoint(1), pictures(), [1] * 5)
+    assert not result.claimed.any()
+    assert result.robust_accuracy == result.clean_accuracy == 1
+    assert result.reverify_rate is None
+
+
+@EACH
+def test_the_budget_is_a_hard_stop(attack: Attack) -> None:
+    endpoint = StubbornEndpoint(0)
+    result = run(attack, endpoint, pictures(2), [0, 0], budget=10)
+    assert result.queries.max() <= 10
+    assert len(endpoint.asked) == result.queries.sum()
+
+
+@EACH
+def test_grey_pictures_stay_grey(attack: Attack) -> None:
+    grey = np.repeat(pictures(1)[0][..., :1], 3, axis=2)
+    endpoint = StubbornEndpoint(0)
+    run(attack, endpoint, [grey], [0])
+    assert all(is_grey(np.frombuffer(sent, np.uint8).reshape(SHAPE)) for sent in endpoint.asked)
+
+
+def test_a_clean_mistake_costs_one_query() -> None:
+    result = run(ATTACKS["square"], StubbornEndpoint(2), pictures(3), [0, 0, 2])
+    assert result.clean_correct.tolist() == [False, False, True]
+    assert result.queries.tolist()[:2] == [1, 1]
+    assert not result.fooled.any()
+    assert result.robust_accuracy == pytest.approx(1 / 3)
+
+
+def test_a_lie_told_once_is_no_success() -> None:
+    """The final bytes are asked again, past the cache."""
+    result = run(ATTACKS["square"], MoodyEndpoint(), pictures(1), [0])
+    assert result.claimed.tolist() == [True]
+    assert result.fooled.tolist() == [False]
+    assert result.reverify_rate == 0
+    assert result.robust_accuracy == 1
+
+
+def test_what_fooled_is_what_was_sent_last() -> None:
+    images = pictures()
+    endpoint = LinearEndpoint(SHAPE, gain=0.2)
+    labels = right_labels(endpoint, images)
+    result = run(ATTACKS["square"], endpoint, images, labels, threat=Threat("linf", 60), budget=100)
+    assert result.fooled.any()
+    assert result.reverify_rate == 1
+    for i in np.flatnonzero(result.fooled):
+        assert endpoint.answer(result.images[i]).label == result.predicted[i] != labels[i]
+        assert endpoint.asked.count(result.images[i].tobytes()) == 2  # once found, once asked again
+
+
+def test_repeats_are_answered_without_asking() -> None:
+    """A one-pixel picture has few neighbours on the lattice."""
+    image = np.full((1, 1, 3), 100, np.uint8)
+    endpoint = StubbornEndpoint(0)
+    result = run(ATTACKS["uniform_noise"], endpoint, [image], [0], threat=Threat("linf", 1))
+    assert result.cache_hits[0] > 0
+    assert len(set(endpoint.asked)) == len(endpoint.asked) == result.queries[0]
+    assert result.queries[0] == 3  # one level darker, the same, one lighter
+
+
+def test_errors_are_neither_robust_nor_fooled() -> None:
+    images = pictures(3)
+    for i, level in enumerate((10, 250, 10)):
+        images[i][0, 0, 0] = level
+    result = run(ATTACKS["square"], FailingEndpoint(0), images, [0] * 3, batch=1)
+    assert result.errors.tolist() == [False, True, False]
+    assert result.robust_accuracy == pytest.approx(2 / 3)
+    assert not result.valid
+
+
+def test_a_global_budget_is_shared_evenly() -> None:
+    result = run(ATTACKS["square"], StubbornEndpoint(0), pictures(4), [0] * 4, budget=1000, max_queries=40)
+    assert result.queries.max() <= 10
+    with pytest.raises(BudgetExceeded, match="at least 3"):
+        run(ATTACKS["square"], StubbornEndpoint(0), pictures(4), [0] * 4, max_queries=8)
+
+
+def test_progress_adds_up() -> None:
+    told: list[Progress] = []
+    result = run(ATTACKS["square"], StubbornEndpoint(0), pictures(3), [0] * 3, progress=told.append)
+    assert (told[-1].finished, told[-1].queries) == (3, int(result.queries.sum()))
+
+
+def test_the_worst_case_is_per_sample() -> None:
+    one = run(ATTACKS["square"], StubbornEndpoint(0), pictures(2), [0, 1])
+    other = run(ATTACKS["square"], StubbornEndpoint(1), pictures(2), [0, 1])
+    assert worst_case([one, other]).tolist() == [False, False]
+    assert worst_case([one]).tolist() == [True, False]
+
+
+def test_square_beats_noise() -> None:
+    images = pictures(20, seed=3)
+    endpoint = LinearEndpoint(SHAPE, gain=0.05)
+    labels = right_labels(endpoint, images)
+    square, noise = (
+        run(ATTACKS[name], endpoint, images, labels, threat=Threat("linf", 20), budget=120)
+        for name in ("square", "uniform_noise")
+    )
+    assert square.fooled.sum() > noise.fooled.sum() + 3
+
+
+def test_unequal_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="equally many"):
+        run(ATTACKS["square"], StubbornEndpoint(0), pictures(2), [0])
+
+
+pixel_arrays = st.lists(st.integers(0, 255), min_size=12, max_size=12).map(
+    lambda values: np.array(values, np.uint8).reshape(2, 2, 3)
+)
+
+
+@given(
+    pixel_arrays,
+    st.lists(st.floats(-400, 700), min_size=12, max_size=12),
+    st.sampled_from(["linf", "l2"]),
+    st.floats(0.3, 300),
+)
+def test_enforce_never_exceeds(original: Array, levels: list[float], norm: Any, epsilon: float) -> None:
+    threat = Threat(norm, epsilon)
+    inside = threat.enforce(original, np.array(levels).reshape(2, 2, 3))
+    assert inside.dtype == np.uint8
+    assert threat.size(original, inside) <= epsilon + 1e-9
+
+
+@given(pixel_arrays, pixel_arrays, st.floats(1, 255))
+def test_the_fast_way_on_the_lattice_is_the_slow_way(
+    original: Array, proposal: Array, epsilon: float
+) -> None:
+    threat = Threat("linf", epsilon)
+    slow = threat.enforce(original, proposal.astype(np.float64))
+    np.testing.assert_array_equal(threat.enforce(original, proposal), slow)
+
+
+def test_rounding_cannot_cross_the_radius() -> None:
+    original = np.zeros((2, 2, 3), np.uint8)
+    assert Threat("linf", 2.6).enforce(original, original + 2.6).max() == 2
+
+
+@pytest.mark.parametrize("epsilon", [0, -1, float("inf"), float("nan")])
+def test_a_threat_needs_a_radius(epsilon: float) -> None:
+    with pytest.raises(ValueError, match="epsilon must be above 0"):
+        Threat("linf", epsilon)
+
+
+def test_draws_are_keyed_by_everything() -> None:
+    first = draws(0, "a", "square")(3).integers(0, 1 << 30, 4).tolist()
+    assert first == draws(0, "a", "square")(3).integers(0, 1 << 30, 4).tolist()
+    others = [
+        draws(1, "a", "square")(3),
+        draws(0, "b", "square")(3),
+        draws(0, "a", "x")(3),
+        draws(0, "a", "square")(4),
+    ]
+    assert all(other.integers(0, 1 << 30, 4).tolist() != first for other in others)

@@ -1,0 +1,81 @@
+"""Square follows its paper where it says so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eval.attacks.base import Threat, draws
+from eval.attacks.square import Square, share_of_image
+from models.results import Array, Classification
+
+SHAPE = (20, 30, 3)
+
+
+@pytest.mark.parametrize(
+    ("step", "halvings"),
+    [
+        (0, 0),
+        (10, 0),
+        (11, 1),
+        (50, 1),
+        (51, 2),
+        (201, 3),
+        (501, 4),
+        (1001, 5),
+        (2001, 6),
+        (4001, 7),
+        (6001, 8),
+        (8001, 9),
+    ],
+)
+def test_the_schedule_of_ten_thousand_steps(step: int, halvings: int) -> None:
+    """Section 3.2 of the paper and `p_selection` of its authors' code."""
+    assert share_of_image(step, 10_000, 0.8) == pytest.approx(0.8 / 2**halvings)
+
+
+def test_the_schedule_scales_with_the_budget() -> None:
+    assert [share_of_image(s, 100, 0.8) for s in (0, 50, 99)] == [
+        share_of_image(s, 10_000, 0.8) for s in (0, 5000, 9900)
+    ]
+
+
+def dialogue(answers: list[list[float]], budget: int = 50) -> list[Array]:
+    """The pictures proposed while the endpoint answers as told."""
+    image = np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
+    talk = Square().run(image, 0, Threat("linf", 10), draws(0, "s", "square"), budget)
+    proposed = [talk.send(None)[0]]  # type: ignore[arg-type]  # starts it
+    for scores in answers:
+        proposed.append(talk.send([Classification(np.array(scores, np.float32))])[0])
+    return [image, *proposed]
+
+
+def test_it_begins_with_vertical_stripes_at_the_edge_of_the_ball() -> None:
+    image, first = dialogue([])
+    low, high = np.clip(image.astype(int) - 10, 0, 255), np.clip(image.astype(int) + 10, 0, 255)
+    up = (first == high).all(axis=0)
+    assert (up | (first == low).all(axis=0)).all()  # a column of a channel goes one way
+    assert 0.2 < up.mean() < 0.8
+
+
+def test_a_worse_proposal_is_forgotten_and_a_better_one_kept() -> None:
+    worse, better = [0.9, 0.05, 0.05], [0.6, 0.2, 0.2]
+    _, first, second, third = dialogue([[0.8, 0.1, 0.1], worse])
+    changed = (third != first).any(axis=2)
+    rows, cols = np.nonzero(changed)
+    assert (rows.max() - rows.min(), cols.max() - cols.min()) <= (19, 29)
+    kept = dialogue([[0.8, 0.1, 0.1], better])
+    assert ((kept[3] != kept[2]).any(axis=2)).sum() < ((kept[3] != kept[1]).any(axis=2)).sum()
+    assert np.array_equal(kept[2], second)
+
+
+def test_every_value_is_at_an_edge_of_the_ball() -> None:
+    image, *proposed = dialogue([[0.8, 0.1, 0.1]] * 20)
+    low, high = np.clip(image.astype(int) - 10, 0, 255), np.clip(image.astype(int) + 10, 0, 255)
+    assert all(((p == low) | (p == high)).all() for p in proposed)
+
+
+def test_only_linf() -> None:
+    image = np.zeros(SHAPE, np.uint8)
+    with pytest.raises(ValueError, match="linf"):
+        next(Square().run(image, 0, Threat("l2", 10), draws(0, "s", "square"), 10))
