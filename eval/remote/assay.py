@@ -42,7 +42,6 @@ class AssayEndpoint(Generic[Answer]):
         url: e.g. `http://127.0.0.1:3000`.
         version: the latest when None.
         timeout_s: of one attempt.
-        connector: how to connect; TCP when None. Tests give one that stays in the process.
         headers: sent with every request.
 
     Attributes:
@@ -57,19 +56,18 @@ class AssayEndpoint(Generic[Answer]):
         model: str | None = None,
         version: int | None = None,
         timeout_s: float = 60.0,
-        connector: aiohttp.BaseConnector | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         named = {"model": model, "version": None if version is None else str(version)}
         self._url = f"{url.rstrip('/')}/{ROUTES[task]}"
         self._parameters = {**ASK[task], **{k: v for k, v in named.items() if v is not None}}
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._connector, self._headers = connector, headers or {}
+        self._headers = headers or {}
         self._session: aiohttp.ClientSession | None = None
         self.seconds: list[float] = []
 
     async def __aenter__(self) -> Self:
-        self._session = _session(self._connector, self._timeout, self._headers)
+        self._session = aiohttp.ClientSession(timeout=self._timeout, headers=self._headers)
         return self
 
     async def __aexit__(
@@ -102,12 +100,6 @@ class AssayEndpoint(Generic[Answer]):
             raise EndpointError(f"{self._url} must give {len(files)} predictions, got {len(results)}")
         self.seconds.append(time.perf_counter() - began)
         return cast("Sequence[Answer]", results)
-
-
-def _session(
-    connector: aiohttp.BaseConnector | None, timeout: aiohttp.ClientTimeout, headers: dict[str, str]
-) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers)
 
 
 def _pngs(images: Sequence[Array]) -> list[bytes]:
@@ -171,16 +163,14 @@ def _retry_after(response: aiohttp.ClientResponse) -> float:
     return float(value) if value.isdecimal() else 0.0
 
 
-async def describe(
-    url: str, *, timeout_s: float = 10.0, connector: aiohttp.BaseConnector | None = None
-) -> list[dict[str, Any]]:
+async def describe(url: str, *, timeout_s: float = 10.0) -> list[dict[str, Any]]:
     """What the service serves: `GET /models`, one object a version.
 
     Raises:
         EndpointError: nobody answers there, or it is not an Assay service.
     """
     where = f"{url.rstrip('/')}/models"
-    async with _session(connector, aiohttp.ClientTimeout(total=timeout_s), {}) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s)) as session:
         try:
             async with session.get(where, allow_redirects=False) as response:
                 told = await _read(response)
