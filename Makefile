@@ -44,6 +44,7 @@ load: .venv/ready-load ## Load a running service (URL=...) with Locust; CSV and 
 
 train: .venv/ready-dev ## Train the shipped zoo again from its recorded seed (about an hour on 2 cores)
 	$(BIN)/python -m models.export all --out models/zoo
+	$(BIN)/python -m eval.claims models/zoo
 
 lock: ## Pin requirements/*.txt again from the extras in pyproject.toml
 	$(PYTHON) requirements/lock.py

@@ -22,7 +22,7 @@ def shown(cell: Cell) -> str:
 
 def to_markdown(report: Report) -> str:
     """The whole report."""
-    parts = [f"# {report.title}\n"]
+    parts = [f"# {_plain(report.title)}\n"]
     if not report.valid:
         parts.append("**This run is not valid: too many requests failed.**\n")
     parts.append(_table([{"key": key, "value": value} for key, value in report.manifest.items()]))
@@ -31,9 +31,9 @@ def to_markdown(report: Report) -> str:
 
 
 def _section(section: Section) -> str:
-    parts = [f"## {section.title}\n"]
+    parts = [f"## {_plain(section.title)}\n"]
     if section.text:
-        parts.append(f"{section.text}\n")
+        parts.append(f"{_plain(section.text)}\n")
     if section.headlines:
         rows: list[Mapping[str, Cell]] = [
             {
@@ -59,8 +59,8 @@ def _section(section: Section) -> str:
 
 
 def _titled(table: Table) -> str:
-    title = f"### {table.title}\n\n" if table.title else ""
-    note = f"\n{table.note}\n" if table.note else ""
+    title = f"### {_plain(table.title)}\n\n" if table.title else ""
+    note = f"\n{_plain(table.note)}\n" if table.note else ""
     return title + _table(table.rows) + note
 
 
@@ -73,5 +73,10 @@ def _table(rows: Sequence[Mapping[str, Cell]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _plain(text: str) -> str:
+    """No HTML of somebody else's, no line of its own."""
+    return text.replace("<", "&lt;").replace("\n", " ")
+
+
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    return _plain(text.replace("\\", "\\\\").replace("|", "\\|"))
