@@ -35,7 +35,7 @@ format: .venv/ready-dev ## Rewrite the sources in the house format
 	$(BIN)/ruff format --quiet .
 
 bench: .venv/ready-dev ## Measure ours beside the reference tools; prints ratios
-	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench; done
+	for bench in $(basename $(notdir $(wildcard tests/bench/bench_*.py))); do $(BIN)/python -m tests.bench.$$bench; done
 
 load: .venv/ready-load ## Load a running service (URL=...) with Locust; CSV and HTML in runs/load
 	mkdir -p runs/load

@@ -42,10 +42,9 @@ def test_every_metric_is_told() -> None:
     metrics = [value for value in vars(telemetry).values() if isinstance(value, MetricWrapperBase)]
     rows = re.findall(r"^\| `(assay_\w+)` \| (.*) \|", section("Metrics"), flags=re.M)
     told = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
-    names = {
-        m.describe()[0].name + ("_total" if m.describe()[0].type == "counter" else ""): m for m in metrics
-    }
-    assert told == {name: set(m._labelnames) for name, m in names.items()}
+    described = [(next(iter(metric.describe())), metric._labelnames) for metric in metrics]
+    known = {d.name + ("_total" if d.type == "counter" else ""): set(labels) for d, labels in described}
+    assert told == known
 
 
 def test_every_kind_of_data_is_told() -> None:

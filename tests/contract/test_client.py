@@ -82,7 +82,7 @@ def test_audit(url: str, lamps: Path, tmp_path: Path) -> None:
             "--epsilon",
             epsilon,
             "--budget",
-            60,
+            250,
             "--out",
             out,
         ]
