@@ -103,16 +103,16 @@ def _lines(plot: Plot) -> str:
                 parts.append(f'<circle class="{colour}" cx="{across}" cy="{down}" r="3"/>')
         parts.append(f'<path class="line {colour}" d="{path or "M0 0"}"/>')
         parts += _legend(number, name)
-    return _svg(plot, parts)
+    return _svg(plot, parts, height=HEIGHT + 8 + 16 * math.ceil(len(series) / 3))
 
 
 def _legend(number: int, name: str) -> list[str]:
-    """One entry, in columns of five below the top right corner."""
-    x, y = WIDTH - RIGHT - 150 - 150 * (number // 5), TOP + 12 + 16 * (number % 5)
+    """One entry, three to a row below the axis, where no line can be."""
+    x, y = LEFT + 152 * (number % 3), HEIGHT + 10 + 16 * (number // 3)
     colour = COLOURS[number % len(COLOURS)]
     return [
         f'<rect class="{colour}" x="{x}" y="{y - 8}" width="12" height="8"/>',
-        f'<text class="tick halo" x="{x + 18}" y="{y}">{escape(name)}</text>',
+        f'<text class="tick" x="{x + 18}" y="{y}">{escape(name)}</text>',
     ]
 
 

@@ -60,7 +60,6 @@ svg .grid { stroke: var(--edge); fill: none; } svg .whisker { stroke: var(--ink)
 svg .diagonal { stroke: var(--soft); stroke-dasharray: 4 4; fill: none; }
 svg text { fill: var(--soft); font-size: 11.5px; } svg .axis { fill: var(--ink); font-size: 12px; }
 svg .mid { text-anchor: middle; } svg .end { text-anchor: end; } svg .on { fill: var(--paper); }
-svg .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; fill: var(--ink); }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 16px; margin: 10px 0; }
 .gallery.small { grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); }
 .example { display: flex; gap: 8px; background: var(--wash); border: 1px solid var(--edge); border-radius: 10px;
