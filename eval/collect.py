@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.data.dataset import Dataset, Sample
-from eval.errors import EndpointError
+from eval.errors import EndpointError, Refused
 from eval.remote.assay import AssayEndpoint
 from models.results import Result
 
@@ -42,6 +42,8 @@ async def ask_all(
         try:
             answers = await endpoint.predict_files([sample.file for sample in samples])
         except EndpointError as error:
+            if isinstance(error, Refused) and len(samples) > 1:  # find the one that was not taken
+                return [one for sample in samples for one in await asked((sample,))]
             return [Asked(sample, None, str(error)) for sample in samples]
         return [Asked(sample, answer) for sample, answer in zip(samples, answers, strict=True)]
 

@@ -3,13 +3,14 @@
 * EvalError
   - DatasetError      the data on disk is not what its description says
   - EndpointError     the endpoint refused, failed or answered with the wrong shape
+    + Refused           it would not take what was sent; something else may be taken
   - BudgetExceeded    a run asked for more queries than it was allowed
   - NotAuthorised     an audit was pointed at a host nobody allowed
 """
 
 from __future__ import annotations
 
-__all__ = ["BudgetExceeded", "DatasetError", "EndpointError", "EvalError", "NotAuthorised"]
+__all__ = ["BudgetExceeded", "DatasetError", "EndpointError", "EvalError", "NotAuthorised", "Refused"]
 
 
 class EvalError(Exception):
@@ -22,6 +23,10 @@ class DatasetError(EvalError):
 
 class EndpointError(EvalError):
     """The endpoint refused, failed or answered with the wrong shape."""
+
+
+class Refused(EndpointError):
+    """The endpoint would not take what was sent; something else may be taken."""
 
 
 class BudgetExceeded(EvalError):

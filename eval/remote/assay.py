@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 import aiohttp
 import orjson
 
-from eval.errors import EndpointError
+from eval.errors import EndpointError, Refused
 from models.card import TaskName
 from models.imaging import encode_png
 from models.results import Array, Result
@@ -128,7 +128,8 @@ async def _asked(session: aiohttp.ClientSession, url: str, parameters: dict[str,
                     return told
                 failure = _words(response.status, told)
                 if response.status not in AGAIN:
-                    break
+                    refused = 400 <= response.status < 500
+                    raise (Refused if refused else EndpointError)(f"{url} did not answer: {failure}")
                 wait_s = max(wait_s, _retry_after(response))
         except (aiohttp.ClientError, TimeoutError) as error:
             failure = f"{type(error).__name__}: {error}"

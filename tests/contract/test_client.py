@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +118,32 @@ def test_an_audit_is_the_same_again(url: str, lamps: Path, tmp_path: Path) -> No
     assay("audit", url, *one)
     assay("audit", url, *other)
     assert report_of(tmp_path / "a")["sections"] == report_of(tmp_path / "b")["sections"]
+
+
+def test_a_broken_picture_is_counted_apart_and_alone(url: str, lamps: Path, tmp_path: Path) -> None:
+    """1 of 41 is over 1 %: the run is done, shown, saved, and not valid."""
+    data = tmp_path / "data"
+    shutil.copytree(lamps, data)
+    (data / "dim" / "broken.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    result = assay(
+        "evaluate", url, "--model", "lamp", "--data", f"folder:{data}", "--batch", 16, "--out", out
+    )
+    assert result.exit_code == 3
+    figures = report_of(out)["figures"]
+    assert isinstance(figures, dict)
+    assert figures["lamp.2.errors"] == 1
+    assert figures["lamp.2.accuracy"] == 0.9  # of the forty that were answered
+    assert "not valid" in (out / "report.html").read_text()
+
+
+def test_nothing_answered_is_no_report(url: str, tmp_path: Path) -> None:
+    for name in ("dim", "light"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "broken.png").write_bytes(b"no picture")
+    result = assay("evaluate", url, "--model", "lamp", "--data", f"folder:{tmp_path}")
+    assert result.exit_code == 1
+    assert "no image was answered" in result.output
 
 
 def test_models_are_shown(url: str) -> None:
