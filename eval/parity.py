@@ -18,10 +18,13 @@ from models.results import Array, Classification, Detections, Result, Segmentati
 __all__ = ["TOLERANCE", "difference", "parity"]
 
 TOLERANCE = 1e-4
+SEEN = 0.3  # the score from which an object is shown; the last digit decides about fainter ones
 
 
 def difference(answers: Sequence[Result], recorded: Mapping[str, Array]) -> float:
     """The largest difference of a probability; for label maps, the share of pixels that differ.
+
+    Of objects, those with a score of 0.3 or more, best first.
 
     Args:
         recorded: the columns of a version's `reference.npz`; see `models.export.zoo.reference`.
@@ -34,10 +37,12 @@ def difference(answers: Sequence[Result], recorded: Mapping[str, Array]) -> floa
             live = np.stack([a.scores for a in answers if isinstance(a, Classification)])
             return _largest(live, recorded["probabilities"])
         if all(isinstance(a, Detections) for a in answers):
-            found = [a for a in answers if isinstance(a, Detections)]
-            if [len(a) for a in found] != recorded["counts"].tolist():
+            seen = [a.scores[a.scores >= SEEN] for a in answers if isinstance(a, Detections)]
+            each = np.split(recorded["scores"], np.cumsum(recorded["counts"])[:-1])
+            kept = [scores[scores >= SEEN] for scores in each]
+            if list(map(len, seen)) != list(map(len, kept)):
                 return 1.0  # an object more or less is as different as can be
-            return _largest(np.concatenate([a.scores for a in found]), recorded["scores"])
+            return _largest(np.concatenate(seen), np.concatenate(kept))
         maps = [a.labels.ravel() for a in answers if isinstance(a, Segmentation)]
         return float((np.concatenate(maps) != recorded["labels"]).mean())
     except (KeyError, ValueError) as error:

@@ -25,10 +25,10 @@ def test_probabilities() -> None:
 
 
 def test_objects() -> None:
-    recorded = {"scores": np.array([0.5, 0.25], np.float32), "counts": np.array([1, 1])}
-    assert difference([objects(0.5), objects(0.25)], recorded) == 0
+    recorded = {"scores": np.array([0.75, 0.5, 0.01], np.float32), "counts": np.array([1, 2])}
+    assert difference([objects(0.75), objects(0.5, 0.02)], recorded) == 0
     assert difference([objects(0.5), objects(0.5)], recorded) == 0.25
-    assert difference([objects(0.5, 0.25), objects()], recorded) == 1
+    assert difference([objects(0.75, 0.5), objects()], recorded) == 1
 
 
 def test_label_maps() -> None:
