@@ -15,7 +15,7 @@ from eval.attacks.results import AttackResult, worst_case
 from eval.attacks.tables import ATTACKS
 from eval.attacks.wave import Limits, Progress, attack_all
 from eval.errors import BudgetExceeded
-from models.results import Array
+from models.results import Array, Classification
 from tests.doubles import (
     FailingEndpoint,
     LinearEndpoint,
@@ -136,6 +136,31 @@ def test_the_budget_is_a_hard_stop(attack: Attack) -> None:
     result = run(attack, endpoint, pictures(2), [0, 0], budget=10)
     assert result.queries.max() <= 10
     assert len(endpoint.asked) == result.queries.sum()
+
+
+class WrongFrom(StubbornEndpoint):
+    """Right until so many pictures were asked about, then wrong."""
+
+    def __init__(self, asked: int) -> None:
+        super().__init__(0)
+        self.turning = asked
+
+    async def predict(self, images: Any) -> Any:
+        answers = []
+        for image in images:
+            (right,) = await super().predict([image])
+            wrong = Classification(right.scores[::-1].copy())
+            answers.append(wrong if len(self.asked) >= self.turning else right)
+        return answers
+
+
+@pytest.mark.parametrize("turning", range(2, 13))
+def test_the_last_check_is_inside_the_budget(turning: int) -> None:
+    """However late the success comes, asking again does not go over."""
+    endpoint = WrongFrom(turning)
+    result = run(ATTACKS["uniform_noise"], endpoint, pictures(1), [0], budget=10)
+    assert len(endpoint.asked) == result.queries[0] <= 10
+    assert result.fooled[0] == (turning <= 9)
 
 
 @EACH
