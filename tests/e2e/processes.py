@@ -18,9 +18,9 @@ PATIENCE_S = 120.0
 
 @contextlib.contextmanager
 def running_service(
-    home: Path, *, python: str = sys.executable, patience_s: float = PATIENCE_S, **settings: object
+    home: Path, *, python: str = sys.executable, until: str = "/readyz", **settings: object
 ) -> Iterator[str]:
-    """The address of a ready service; SIGTERM at the end, and its exit code must be 0.
+    """The address of a service once `until` is 200; SIGTERM at the end, and its exit code must be 0.
 
     Settings are those of `ServiceSettings`.
     """
@@ -41,7 +41,7 @@ def running_service(
         try:
             assert service.stdout is not None
             url = service.stdout.readline().decode().split()[-1]
-            _ready(url, service, home / "log", patience_s)
+            _wait(url + until, service, home / "log")
             yield url
         finally:
             service.send_signal(signal.SIGTERM)
@@ -51,12 +51,12 @@ def running_service(
     assert code == 0, (home / "log").read_text()[-2000:]
 
 
-def _ready(url: str, service: subprocess.Popen[bytes], log: Path, patience_s: float) -> None:
-    end = time.monotonic() + patience_s
+def _wait(url: str, service: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         assert service.poll() is None, log.read_text()[-2000:]
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"{url}/readyz", timeout=2).close()  # noqa: S310  # loopback
+            urllib.request.urlopen(url, timeout=2).close()  # noqa: S310  # loopback
             return
         time.sleep(0.1)  # asking again, not waiting for luck
-    raise AssertionError(f"not ready in {patience_s} s: {log.read_text()[-2000:]}")
+    raise AssertionError(f"{url} was not 200 in {PATIENCE_S} s: {log.read_text()[-2000:]}")
