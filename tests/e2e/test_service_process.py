@@ -120,16 +120,18 @@ def test_serving_loads_no_torch() -> None:
 
 def test_a_broken_repository_never_becomes_ready(tmp_path: Path) -> None:
     """Alive, and saying why: an operator must be able to look."""
-    with running_service(tmp_path / "home", until="/livez", model_repository=tmp_path / "nowhere") as url:
-        with httpx2.Client(base_url=url, timeout=30) as client:
-            while not (told := client.get("/models").json()["error"]):
-                pass  # it is told as soon as it is known
-            assert "the model repository must be a folder" in told
-            assert client.get("/readyz").status_code == 503
-            assert client.get("/livez").status_code == 200
-            asked = client.post("/classify", files={"image": ("i", LIGHT)})
-            assert (asked.status_code, asked.json()["code"]) == (503, "not_ready")
-            assert int(asked.headers["retry-after"]) > 0
+    with (
+        running_service(tmp_path / "home", until="/livez", model_repository=tmp_path / "nowhere") as url,
+        httpx2.Client(base_url=url, timeout=30) as client,
+    ):
+        while not (told := client.get("/models").json()["error"]):
+            pass  # it is told as soon as it is known
+        assert "the model repository must be a folder" in told
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/livez").status_code == 200
+        asked = client.post("/classify", files={"image": ("i", LIGHT)})
+        assert (asked.status_code, asked.json()["code"]) == (503, "not_ready")
+        assert int(asked.headers["retry-after"]) > 0
     line = next(
         line for line in (tmp_path / "home" / "log").read_text().splitlines() if "cannot be served" in line
     )
