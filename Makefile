@@ -7,7 +7,8 @@ PYTHON ?= python3
 PORT ?= 3000
 URL ?= http://127.0.0.1:$(PORT)
 BIN := .venv/bin
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+# The carriers' own requirements are left out on purpose; pip need not warn of it.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
 .PHONY: help setup demo serve test check format bench load train lock clean
 

@@ -72,7 +72,7 @@ def test_what_is_late_is_dropped_before_it_begins(repository: Path) -> None:
                 await task
         predictor.go.set()
         own.close()
-        assert predictor.asked == 1  # the first had begun; the others never did
+        assert predictor.asked <= 1  # the first may have begun; the others never did
 
     asyncio.run(run())
 
