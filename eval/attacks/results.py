@@ -24,7 +24,7 @@ class AttackResult:
         labels: int64, the truth.
         predicted: int64, the endpoint's label of `images` when asked last; -1 on errors.
         clean_correct: bool, the untouched image was right.
-        claimed: bool, an answer during the attack was wrong.
+        claimed: bool, an answer during the attack was wrong, and the last check was answered.
         fooled: bool, claimed, and wrong again when exactly `images` was asked at the end.
         errors: bool, the endpoint failed; neither robust nor fooled.
         exhausted: bool, the budget ended the attack.

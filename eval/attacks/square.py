@@ -61,6 +61,8 @@ class Square(Attack):
         reach = int(threat.epsilon)
         low = np.clip(image.astype(np.int16) - reach, 0, 255).astype(np.uint8)
         high = np.clip(image.astype(np.int16) + reach, 0, 255).astype(np.uint8)
+        if np.array_equal(low, high):  # epsilon under one level: there is no other picture
+            return
         stripes = draw(0).integers(0, 2, (1, width, channels), dtype=np.uint8).astype(bool)
         best = np.where(stripes, high, low)
         (answer,) = yield [best]

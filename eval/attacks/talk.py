@@ -115,9 +115,9 @@ class Talk:
         return []
 
     def fail(self) -> None:
-        """The endpoint gave no answer."""
+        """The endpoint gave no answer; a claim that could not be checked is no claim."""
         self.dialogue.close()
-        self.stage, self.predicted = "failed", -1
+        self.stage, self.predicted, self.claimed = "failed", -1, False
 
 
 def digest_of(picture: Array) -> bytes:

@@ -14,7 +14,7 @@ from eval.attacks.base import Attack, Threat, draws, is_grey
 from eval.attacks.results import AttackResult, worst_case
 from eval.attacks.tables import ATTACKS
 from eval.attacks.wave import Limits, Progress, attack_all
-from eval.errors import BudgetExceeded
+from eval.errors import BudgetExceeded, EndpointError
 from models.results import Array, Classification
 from tests.doubles import (
     FailingEndpoint,
@@ -218,6 +218,29 @@ def test_errors_are_neither_robust_nor_fooled() -> None:
     assert result.errors.tolist() == [False, True, False]
     assert result.robust_accuracy == pytest.approx(2 / 3)
     assert not result.valid
+
+
+class FailingAtTheEnd(WrongFrom):
+    """Gone after the first wrong answer."""
+
+    async def predict(self, images: Any) -> Any:
+        if len(self.asked) >= self.turning:
+            raise EndpointError("gone")
+        return await super().predict(images)
+
+
+def test_a_claim_that_cannot_be_checked_is_an_error() -> None:
+    result = run(ATTACKS["square"], FailingAtTheEnd(4), pictures(1), [0])
+    assert result.errors.tolist() == [True]
+    assert not result.claimed.any()
+    assert result.reverify_rate is None
+
+
+def test_less_than_a_level_is_no_room() -> None:
+    """Nothing but the clean picture is inside; nothing else is asked."""
+    result = run(ATTACKS["square"], StubbornEndpoint(0), pictures(2), [0, 0], threat=Threat("linf", 0.5))
+    assert result.queries.tolist() == [1, 1]
+    assert result.robust_accuracy == 1
 
 
 def test_a_global_budget_is_shared_evenly() -> None:
