@@ -23,7 +23,7 @@ from eval.report.audit import audit_section, corruption_section
 from eval.report.document import Report, Section
 from eval.runs import endpoint_of, manifest, name_of, target_of
 from eval.target import authorise
-from models.imaging import decode
+from models.decoding import decode
 from models.results import Array, Classification
 
 __all__ = ["Audit", "audit", "plan_of"]

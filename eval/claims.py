@@ -15,7 +15,7 @@ from rich.console import Console
 from eval.data.tables import open_data
 from eval.metrics.tables import metric_for
 from models.card import Claim, TaskName
-from models.imaging import decode
+from models.decoding import decode
 from models.repository import Version, open_version, versions
 
 __all__ = ["CLAIMED", "claims_of", "main"]

@@ -32,7 +32,7 @@ from eval.remote.assay import AssayEndpoint, describe
 from eval.report.document import Gallery, Report, Section, Table, merged
 from eval.report.pictures import picture
 from eval.runs import evaluate
-from models.imaging import decode
+from models.decoding import decode
 from models.recipes.carriers import MissingCarrier, carried
 
 __all__ = ["main", "summary"]

@@ -32,6 +32,8 @@ class InputSpec(_Frozen):
             scaled to size / `crop_fraction`.
         mean, std: one number per channel in 8-bit levels; a float input is (x - mean) / std.
         dtype: `uint8` inputs get the plain levels, no mean or std.
+        scaled_decode: JPEGs much larger than the input are decoded at a few eighths of their size.
+            Faster; the answers change a little, so it is off unless somebody measured by how much.
     """
 
     name: str = "images"
@@ -42,6 +44,7 @@ class InputSpec(_Frozen):
     channels: Literal["RGB", "BGR", "L"] = "RGB"
     resize: Literal["stretch", "letterbox", "crop"] = "stretch"
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    scaled_decode: bool = False
     crop_fraction: float = Field(1.0, gt=0, le=1)
     fill: int = Field(114, ge=0, le=255)
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)

@@ -6,124 +6,24 @@ masks are taken back to the image as sent by the same numbers that took it there
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from models.card import InputSpec
-from models.results import Array
+from models.results import Array, Shape
 
-__all__ = [
-    "FORMATS",
-    "Header",
-    "Placement",
-    "TooManyPixels",
-    "UnreadableImage",
-    "decode",
-    "decode_labels",
-    "encode_png",
-    "fit",
-    "peek",
-    "place",
-    "resample",
-]
+__all__ = ["Placement", "fit", "place", "resample", "wanted"]
 
-# An allow-list: Pillow's rarer readers are where its past security bugs were.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
-
-
-class UnreadableImage(ValueError):
-    """The bytes are not a picture in one of `FORMATS`, or a broken one."""
-
-
-class TooManyPixels(UnreadableImage):
-    """The header announces more pixels than anyone should decode."""
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a picture says of itself before any pixel is decoded.
-
-    Attributes:
-        format: one of `FORMATS`.
-        width, height: pixels, as stored (before EXIF rotation).
-    """
-
-    format: str
-    width: int
-    height: int
-
-
-def peek(data: bytes) -> Header:
-    """Format and size from the header alone; decodes nothing.
-
-    Raises:
-        UnreadableImage: not one of `FORMATS`.
-    """
-    with _opened(data) as picture:
-        return Header(picture.format or "", picture.width, picture.height)
-
-
-def decode(data: bytes) -> Array:
-    """The picture as uint8 RGB `(H, W, 3)`, EXIF rotation applied, first frame only.
-
-    Transparency is dropped, not composed: what a model sees must not depend on a background
-    nobody sent. 16-bit greys are scaled to 8 bits.
-
-    Raises:
-        UnreadableImage: not one of `FORMATS`, truncated or corrupt.
-    """
-    with _opened(data) as picture:
-        try:
-            picture.load()
-            if picture.mode.startswith("I;16") or picture.mode == "I":
-                levels = np.asarray(picture).astype(np.uint32) >> 8
-                grey = np.minimum(levels, 255).astype(np.uint8)
-                return np.repeat(grey[:, :, None], 3, axis=2)
-            if picture.getexif().get(0x0112, 1) != 1:
-                picture = ImageOps.exif_transpose(picture)
-            return np.asarray(picture.convert("RGB"))
-        except Exception as error:  # Pillow raises many kinds for broken data (OSError, SyntaxError, ...)
-            raise UnreadableImage(f"the picture is broken: {error}") from error
-
-
-def decode_labels(data: bytes) -> Array:
-    """An index mask as uint8 `(H, W)`: palette indices or grey levels as they are stored.
-
-    Raises:
-        UnreadableImage: not a picture, or one with colours instead of indices.
-    """
-    with _opened(data) as picture:
-        if picture.mode not in ("L", "P", "1"):
-            raise UnreadableImage(f"a mask must be grey or have a palette, got mode {picture.mode}")
-        try:
-            return np.asarray(picture.convert("L") if picture.mode == "1" else picture)
-        except Exception as error:  # as in decode
-            raise UnreadableImage(f"the picture is broken: {error}") from error
-
-
-def _opened(data: bytes) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise TooManyPixels(str(error)) from error
-    except Exception as error:  # Pillow's readers raise OSError, SyntaxError, struct.error, ...
-        raise UnreadableImage(f"must be one of {', '.join(FORMATS)}, got {len(data)} other bytes") from error
-
-
-def encode_png(image: Array, *, level: int = 1) -> bytes:
-    """Lossless PNG of uint8 `(H, W, 3)`; a picture whose channels are equal is stored grey."""
-    grey = bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
-    buffer = io.BytesIO()
-    Image.fromarray(image[..., 0] if grey else image).save(buffer, "PNG", compress_level=level)
-    return buffer.getvalue()
+# A scaled decode keeps this many pixels for each one of the input: below 2, answers change.
+_SPARE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +35,7 @@ class Placement:
     offset_x: float
     offset_y: float
 
-    def back(self, boxes: Array, shape: tuple[int, int]) -> Array:
+    def back(self, boxes: Array, shape: Shape) -> Array:
         """Boxes `(N, 4)` xyxy of the input -> float32 xyxy of the image, clipped to `shape` (H, W)."""
         height, width = shape
         offset = np.array([self.offset_x, self.offset_y] * 2)
@@ -145,7 +45,7 @@ class Placement:
         return inside.astype(np.float32)
 
 
-def place(shape: tuple[int, int], spec: InputSpec) -> Placement:
+def place(shape: Shape, spec: InputSpec) -> Placement:
     """How `fit` lays an image of `shape` (H, W) into the input."""
     height, width = shape
     new_height, new_width = _scaled(shape, spec)
@@ -160,7 +60,7 @@ def _corner(room: int) -> int:
     return room // 2 if room >= 0 else -((-room) // 2)
 
 
-def _scaled(shape: tuple[int, int], spec: InputSpec) -> tuple[int, int]:
+def _scaled(shape: Shape, spec: InputSpec) -> Shape:
     """Size (H, W) of the whole image after scaling, before padding or cropping."""
     height, width = shape
     if spec.resize == "stretch":
@@ -172,26 +72,49 @@ def _scaled(shape: tuple[int, int], spec: InputSpec) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def fit(image: Array, spec: InputSpec) -> Array:
+def wanted(shape: Shape, spec: InputSpec) -> Shape:
+    """The least (H, W) a picture of `shape` may be decoded at before `fit` shrinks it."""
+    height, width = _scaled(shape, spec)
+    return _SPARE * height, _SPARE * width
+
+
+def fit(image: Array, spec: InputSpec, *, shape: Shape | None = None, scale: float = 1.0) -> Array:
     """uint8 RGB `(H, W, 3)` -> the graph's input for one image, `(C, H, W)` or `(H, W, C)` by layout.
 
     Antialiased (Pillow) when it shrinks. float32 inputs are (x - mean) / std of 8-bit levels.
+
+    Args:
+        shape: (H, W) of the picture as sent, where `image` has less detail.
+        scale: pixels of `image` for each pixel sent; see `models.decoding.Picture`.
     """
-    pixels = _laid(image, spec)
-    if spec.dtype == "float32":
-        mean, std = np.asarray(spec.mean, np.float32), np.asarray(spec.std, np.float32)
-        pixels = (pixels.astype(np.float32) - mean) / std
-    return np.ascontiguousarray(pixels if spec.layout == "NHWC" else pixels.transpose(2, 0, 1))
+    pixels = _laid(image, spec, shape or (image.shape[0], image.shape[1]), scale)
+    if spec.dtype == "uint8":
+        return np.ascontiguousarray(pixels if spec.layout == "NHWC" else pixels.transpose(2, 0, 1))
+    levels = _levels(spec.mean, spec.std)
+    planar = np.empty((pixels.shape[2], *pixels.shape[:2]), np.float32)
+    for channel, values in enumerate(levels):
+        np.take(values, pixels[..., channel], out=planar[channel], mode="clip")
+    return planar if spec.layout == "NCHW" else np.ascontiguousarray(planar.transpose(1, 2, 0))
 
 
-def _laid(image: Array, spec: InputSpec) -> Array:
+@lru_cache(maxsize=64)
+def _levels(mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
+    """float32 `(C, 256)`: what each of the 256 levels becomes, so that no pixel is computed twice."""
+    levels = np.arange(256, dtype=np.float32)[:, None]
+    normal: Array = (levels - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+    return np.ascontiguousarray(normal.T)
+
+
+def _laid(image: Array, spec: InputSpec, shape: Shape, scale: float) -> Array:
     """uint8 `(height, width, C)` of the input, channels in the graph's order."""
     picture = Image.fromarray(image)
     if spec.channels == "L":
         picture = picture.convert("L")
-    new_height, new_width = _scaled(image.shape[:2], spec)
+    new_height, new_width = _scaled(shape, spec)
     if picture.size != (new_width, new_height):
-        picture = picture.resize((new_width, new_height), _RESAMPLING[spec.interpolation])
+        # The last row and column of a scaled decode may lie partly beyond the picture.
+        whole = (0.0, 0.0, shape[1] * scale, shape[0] * scale) if scale != 1.0 else None
+        picture = picture.resize((new_width, new_height), _RESAMPLING[spec.interpolation], box=whole)
     if picture.size != (spec.width, spec.height):
         canvas = Image.new(picture.mode, (spec.width, spec.height), (spec.fill,) * len(picture.getbands()))
         canvas.paste(picture, (_corner(spec.width - new_width), _corner(spec.height - new_height)))
@@ -200,7 +123,7 @@ def _laid(image: Array, spec: InputSpec) -> Array:
     return pixels[..., ::-1] if spec.channels == "BGR" else pixels
 
 
-def resample(planes: Array, placement: Placement, spec: InputSpec, shape: tuple[int, int]) -> Array:
+def resample(planes: Array, placement: Placement, spec: InputSpec, shape: Shape) -> Array:
     """Planes of the input, at any stride, bilinearly at the pixels of the image as sent.
 
     Args:

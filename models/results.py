@@ -12,9 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Classification", "Detections", "Result", "Segmentation"]
+__all__ = ["Array", "Classification", "Detections", "Result", "Segmentation", "Shape"]
 
 Array: TypeAlias = NDArray[Any]
+Shape: TypeAlias = tuple[int, int]  # (H, W), pixels
 
 
 def _require(holds: bool, message: str) -> None:

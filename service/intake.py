@@ -17,7 +17,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from models.imaging import TooManyPixels, UnreadableImage, decode, peek
+from models.decoding import TooManyPixels, UnreadableImage, decode, peek
 from models.results import Array
 from service.errors import (
     BadParameter,

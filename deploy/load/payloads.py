@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from models.imaging import encode_png
+from models.decoding import encode_png
 from models.scenes import scene
 
 __all__ = ["BOUNDARY", "ROUTES", "Body", "Slo", "bodies", "is_near", "verdict", "wrong"]

@@ -8,8 +8,8 @@ from eval.data.dataset import Dataset, Sample
 from eval.errors import DatasetError
 from eval.metrics.truth import Objects
 from models.card import TaskName
+from models.decoding import encode_png
 from models.digits import LABELS, digits
-from models.imaging import encode_png
 from models.recipes.carriers import MissingCarrier
 from models.scenes import CLASSES, scene
 

@@ -12,7 +12,7 @@ import numpy as np
 from eval.data.dataset import Dataset, Sample
 from eval.errors import DatasetError
 from eval.metrics.truth import Objects
-from models.imaging import UnreadableImage, decode_labels
+from models.decoding import UnreadableImage, decode_labels
 
 __all__ = ["coco_data", "folder_data", "masks_data", "table_data"]
 

@@ -14,7 +14,7 @@ import orjson
 
 from eval.errors import EndpointError, Refused
 from models.card import TaskName
-from models.imaging import encode_png
+from models.decoding import encode_png
 from models.results import Array, Result
 from models.wire import results_of
 

@@ -13,7 +13,7 @@ from eval.metrics.truth import Objects
 from eval.report.document import Cell, Gallery, Headline, Picture, Plot, Section, Table, scores_table
 from eval.report.pictures import detected, picture, segmented
 from models.card import TaskName
-from models.imaging import decode
+from models.decoding import decode
 from models.results import Classification, Detections, Result, Segmentation
 
 __all__ = ["KEY", "evaluation_section", "telling"]

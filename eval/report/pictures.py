@@ -9,7 +9,7 @@ import numpy as np
 
 from eval.metrics.truth import Objects
 from eval.report.document import Picture
-from models.imaging import encode_png
+from models.decoding import encode_png
 from models.results import Array, Detections
 
 __all__ = ["attacked", "detected", "picture", "segmented"]

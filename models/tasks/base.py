@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from models.results import Array, Result
+from models.results import Array, Result, Shape
 
 __all__ = ["Predictor", "Runner", "Task"]
 
@@ -18,10 +18,13 @@ Answer = TypeVar("Answer", bound=Result, covariant=True)
 class Task(Protocol[Answer]):
     """One way of asking one model about an image. Made from the model's card."""
 
-    def prepare(self, image: Array) -> Array:
-        """uint8 RGB `(H, W, 3)` -> the graph's input for one image, e.g. float32 `(3, S, S)`."""
+    def prepare(self, image: Array, *, shape: Shape | None = None, scale: float = 1.0) -> Array:
+        """uint8 RGB `(H, W, 3)` -> the graph's input for one image, e.g. float32 `(3, S, S)`.
 
-    def interpret(self, outputs: Sequence[Array], shape: tuple[int, int]) -> Answer:
+        `shape` and `scale` tell of a picture that was decoded with less detail; see `fit`.
+        """
+
+    def interpret(self, outputs: Sequence[Array], shape: Shape) -> Answer:
         """Raw graph outputs of one image -> a result in pixels of `shape` (H, W)."""
 
 

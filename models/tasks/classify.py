@@ -9,7 +9,7 @@ import numpy as np
 
 from models.card import ModelCard
 from models.imaging import fit
-from models.results import Array, Classification
+from models.results import Array, Classification, Shape
 
 __all__ = ["Classify"]
 
@@ -20,10 +20,10 @@ class Classify:
 
     card: ModelCard
 
-    def prepare(self, image: Array) -> Array:
-        return fit(image, self.card.input)
+    def prepare(self, image: Array, *, shape: Shape | None = None, scale: float = 1.0) -> Array:
+        return fit(image, self.card.input, shape=shape, scale=scale)
 
-    def interpret(self, outputs: Sequence[Array], shape: tuple[int, int]) -> Classification:
+    def interpret(self, outputs: Sequence[Array], shape: Shape) -> Classification:
         scores = outputs[0].reshape(-1)
         if self.card.family == "logits":
             odds = np.exp(scores.astype(np.float64) - scores.max())

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.card import ModelCard
 from models.imaging import fit, place
-from models.results import Array, Detections
+from models.results import Array, Detections, Shape
 
 __all__ = ["Detect", "suppress"]
 
@@ -23,10 +23,10 @@ class Detect:
 
     card: ModelCard
 
-    def prepare(self, image: Array) -> Array:
-        return fit(image, self.card.input)
+    def prepare(self, image: Array, *, shape: Shape | None = None, scale: float = 1.0) -> Array:
+        return fit(image, self.card.input, shape=shape, scale=scale)
 
-    def interpret(self, outputs: Sequence[Array], shape: tuple[int, int]) -> Detections:
+    def interpret(self, outputs: Sequence[Array], shape: Shape) -> Detections:
         boxes, scores = outputs
         rules = self.card.postprocess
         rows, labels = np.nonzero(scores >= rules.score_threshold)

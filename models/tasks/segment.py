@@ -9,7 +9,7 @@ import numpy as np
 
 from models.card import ModelCard
 from models.imaging import fit, place, resample
-from models.results import Array, Segmentation
+from models.results import Array, Segmentation, Shape
 
 __all__ = ["Segment"]
 
@@ -23,9 +23,9 @@ class Segment:
 
     card: ModelCard
 
-    def prepare(self, image: Array) -> Array:
-        return fit(image, self.card.input)
+    def prepare(self, image: Array, *, shape: Shape | None = None, scale: float = 1.0) -> Array:
+        return fit(image, self.card.input, shape=shape, scale=scale)
 
-    def interpret(self, outputs: Sequence[Array], shape: tuple[int, int]) -> Segmentation:
+    def interpret(self, outputs: Sequence[Array], shape: Shape) -> Segmentation:
         planes = resample(outputs[0], place(shape, self.card.input), self.card.input, shape)
         return Segmentation(planes.argmax(axis=0).astype(np.int64))

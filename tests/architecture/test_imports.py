@@ -19,7 +19,14 @@ HEAVY = {
     "onnxruntime": ("models/runtime.py",),
     "aiohttp": ("eval/remote/",),
     "starlette": ("service/",),
-    "PIL": ("models/imaging.py", "models/scenes.py", "eval/corruptions/", "eval/report/"),
+    "simplejpeg": ("models/decoding.py",),
+    "PIL": (
+        "models/decoding.py",
+        "models/imaging.py",
+        "models/scenes.py",
+        "eval/corruptions/",
+        "eval/report/",
+    ),
 }
 ROOMS = {"models.export": "models/export/", "eval.whitebox": "eval/whitebox/"}  # they pull in torch
 SOURCES = [p for top in MAY_IMPORT for p in sorted((ROOT / top).rglob("*.py"))]

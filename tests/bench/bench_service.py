@@ -15,7 +15,7 @@ from eval.collect import ask_all
 from eval.data.tables import open_data
 from eval.remote.assay import AssayEndpoint
 from models.cli import ZOO
-from models.imaging import decode
+from models.decoding import decode
 from models.repository import newest, open_version, versions
 from models.results import Classification
 from tests.e2e.processes import running_service

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from eval.cli import cli
-from models.imaging import encode_png
+from models.decoding import encode_png
 from tests.e2e.processes import running_service
 
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from models.imaging import encode_png
+from models.decoding import encode_png
 from models.wire import ClassifyAnswer, DetectAnswer, SegmentAnswer
 from service.telemetry import ROUTES
 from tests.contract.running import started

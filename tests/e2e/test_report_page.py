@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from eval.report.html import to_html
-from models.imaging import decode
+from models.decoding import decode
 from tests.eval.report.test_report import full
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -15,7 +15,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from models.imaging import encode_png
+from models.decoding import encode_png
 from tests.contract.test_service import BAD_BODIES, BAD_FILES, TASKS
 from tests.e2e.processes import ROOT, running_service
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.card import InputSpec
-from models.imaging import Header, UnreadableImage, decode, encode_png, fit, peek, place, resample
+from models.decoding import Header, UnreadableImage, decode, encode_png, peek
+from models.imaging import fit, place, resample
 from models.results import Array
 
 Resize = Literal["stretch", "letterbox", "crop"]

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from models.imaging import encode_png
+from models.decoding import encode_png
 from models.repository import versions
 from models.results import Array, Classification, Result
 from models.tasks import Predictor

@@ -15,7 +15,7 @@ from eval.data.dataset import Dataset
 from eval.data.tables import READERS, open_data
 from eval.errors import DatasetError
 from eval.metrics.truth import Objects
-from models.imaging import decode, encode_png
+from models.decoding import decode, encode_png
 from models.scenes import CLASSES, scene
 
 PICTURE = encode_png(np.full((4, 6, 3), 9, np.uint8))

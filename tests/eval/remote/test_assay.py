@@ -16,7 +16,7 @@ from aiohttp import web
 from eval.errors import EndpointError
 from eval.remote import assay
 from eval.remote.assay import AssayEndpoint, describe
-from models.imaging import decode, encode_png
+from models.decoding import decode, encode_png
 from models.results import Array, Classification
 
 Reply = tuple[int, dict[str, str], bytes]

@@ -30,7 +30,7 @@ from eval.report.html import to_html
 from eval.report.markdown import shown, to_markdown
 from eval.report.pictures import attacked, detected, picture, segmented
 from eval.report.plots import draw, ticks
-from models.imaging import decode
+from models.decoding import decode
 from models.results import Detections
 
 EVIL = '<script>alert("x")</script>|&'

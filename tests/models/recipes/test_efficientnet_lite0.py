@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.imaging import decode
+from models.decoding import decode
 from models.recipes.carriers import MissingCarrier, carried
 from models.recipes.efficientnet_lite0 import class_names
 from models.recipes.tables import RECIPES

@@ -1,0 +1,215 @@
+"""Bytes to pixels and back: which pictures are read, how large they may be, and how fast.
+
+JPEG goes through libjpeg-turbo in one call, which gives the very pixels Pillow gives and can
+leave out detail nobody needs (`wanted`); everything else, and every JPEG that is odd, goes
+through Pillow.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from PIL import Image, ImageOps
+
+from models.results import Array, Shape
+
+__all__ = [
+    "FORMATS",
+    "Header",
+    "Picture",
+    "TooManyPixels",
+    "UnreadableImage",
+    "decode",
+    "decode_labels",
+    "encode_png",
+    "peek",
+    "read_picture",
+]
+
+# An allow-list: Pillow's rarer readers are where its past security bugs were.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+ORIENTATION = 0x0112  # the EXIF tag
+_HEAD_BYTES = 1 << 16  # EXIF and XMP lie in front of the pixels
+_UPRIGHT: dict[int, Callable[[Array], Array]] = {
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.transpose(1, 0, 2),
+    6: lambda p: np.rot90(p, -1),
+    7: lambda p: p[::-1, ::-1].transpose(1, 0, 2),
+    8: np.rot90,
+}
+
+
+class UnreadableImage(ValueError):
+    """The bytes are not a picture in one of `FORMATS`, or a broken one."""
+
+
+class TooManyPixels(UnreadableImage):
+    """The header announces more pixels than anyone should decode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a picture says of itself before any pixel is decoded.
+
+    Attributes:
+        format: one of `FORMATS`.
+        width, height: pixels, as stored (before EXIF rotation).
+    """
+
+    format: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture, perhaps with less detail than was sent.
+
+    Attributes:
+        pixels: uint8 RGB `(h, w, 3)`.
+        shape: (H, W) of the picture as sent, upright; `pixels` has this shape unless it was scaled.
+        scale: pixels decoded for each pixel sent, along either side: 1, or eighths below it.
+    """
+
+    pixels: Array
+    shape: Shape
+    scale: float = 1.0
+
+
+def _admit_all(pixels: int) -> None:
+    """No limit: for pictures of our own."""
+
+
+def peek(data: bytes) -> Header:
+    """Format and size from the header alone; decodes nothing.
+
+    Raises:
+        UnreadableImage: not one of `FORMATS`.
+    """
+    with _opened(data) as picture:
+        return Header(picture.format or "", picture.width, picture.height)
+
+
+def decode(data: bytes | memoryview) -> Array:
+    """The picture as uint8 RGB `(H, W, 3)`; see `read_picture`."""
+    return read_picture(data).pixels
+
+
+def read_picture(
+    data: bytes | memoryview,
+    *,
+    admit: Callable[[int], None] = _admit_all,
+    wanted: Callable[[Shape], Shape] | None = None,
+) -> Picture:
+    """The picture as RGB, EXIF rotation applied, first frame only.
+
+    Transparency is dropped, not composed: what a model sees must not depend on a background
+    nobody sent. 16-bit greys are scaled to 8 bits.
+
+    Args:
+        admit: told how many pixels there are before any is decoded; may raise.
+        wanted: from the picture's (H, W) to the least (h, w) that is needed. A JPEG may then be
+            decoded at a few eighths of its size, which is faster and changes pixels a little.
+
+    Raises:
+        UnreadableImage: not one of `FORMATS`, truncated or corrupt.
+    """
+    if bytes(data[:3]) == b"\xff\xd8\xff":
+        picture = _read_jpeg(data, admit, wanted)
+        if picture is not None:
+            return picture
+    with _opened(data) as opened:
+        admit(opened.width * opened.height)
+        pixels = _loaded(opened)
+    return Picture(pixels, (pixels.shape[0], pixels.shape[1]))
+
+
+def _read_jpeg(
+    data: bytes | memoryview, admit: Callable[[int], None], wanted: Callable[[Shape], Shape] | None
+) -> Picture | None:
+    """Through libjpeg-turbo; None where Pillow must decide (CMYK, damage, anything unusual)."""
+    try:
+        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None
+    if space not in ("YCbCr", "Gray", "RGB"):
+        return None
+    admit(height * width)
+    turn = _orientation(data)
+    shape = (width, height) if turn >= 5 else (height, width)
+    least = wanted(shape) if wanted is not None else (0, 0)
+    if turn >= 5:
+        least = (least[1], least[0])
+    try:
+        pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=least[0], min_width=least[1])
+    except ValueError:
+        return None
+    eighths = next(k for k in range(1, 9) if math.ceil(height * k / 8) == len(pixels))
+    upright = _UPRIGHT.get(turn)
+    return Picture(pixels if upright is None else np.ascontiguousarray(upright(pixels)), shape, eighths / 8)
+
+
+def _orientation(data: bytes | memoryview) -> int:
+    """EXIF's number for how the picture was held, 1 to 8; 1 is upright."""
+    head = bytes(data[:_HEAD_BYTES])
+    if b"Exif\0\0" not in head and b"Orientation" not in head:  # the second is XMP's
+        return 1
+    with _opened(data) as picture:
+        try:
+            turn = picture.getexif().get(ORIENTATION, 1)
+        except Exception:  # broken EXIF of an intact picture
+            return 1
+    return turn if turn in _UPRIGHT else 1
+
+
+def _loaded(picture: Image.Image) -> Array:
+    try:
+        picture.load()
+        if picture.mode.startswith("I;16") or picture.mode == "I":
+            levels = np.asarray(picture).astype(np.uint32) >> 8
+            grey = np.minimum(levels, 255).astype(np.uint8)
+            return np.repeat(grey[:, :, None], 3, axis=2)
+        if picture.getexif().get(ORIENTATION, 1) != 1:
+            picture = ImageOps.exif_transpose(picture)
+        return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+    except Exception as error:  # Pillow raises many kinds for broken data (OSError, SyntaxError, ...)
+        raise UnreadableImage(f"the picture is broken: {error}") from error
+
+
+def decode_labels(data: bytes) -> Array:
+    """An index mask as uint8 `(H, W)`: palette indices or grey levels as they are stored.
+
+    Raises:
+        UnreadableImage: not a picture, or one with colours instead of indices.
+    """
+    with _opened(data) as picture:
+        if picture.mode not in ("L", "P", "1"):
+            raise UnreadableImage(f"a mask must be grey or have a palette, got mode {picture.mode}")
+        try:
+            return np.asarray(picture.convert("L") if picture.mode == "1" else picture)
+        except Exception as error:  # as in _loaded
+            raise UnreadableImage(f"the picture is broken: {error}") from error
+
+
+def _opened(data: bytes | memoryview) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise TooManyPixels(str(error)) from error
+    except Exception as error:  # Pillow's readers raise OSError, SyntaxError, struct.error, ...
+        raise UnreadableImage(f"must be one of {', '.join(FORMATS)}, got {len(data)} other bytes") from error
+
+
+def encode_png(image: Array, *, level: int = 1) -> bytes:
+    """Lossless PNG of uint8 `(H, W, 3)`; a picture whose channels are equal is stored grey."""
+    grey = bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
+    buffer = io.BytesIO()
+    Image.fromarray(image[..., 0] if grey else image).save(buffer, "PNG", compress_level=level)
+    return buffer.getvalue()
