@@ -10,10 +10,10 @@ BIN := .venv/bin
 # The carriers' own requirements are left out on purpose; pip need not warn of it.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
-.PHONY: help setup demo serve test check format bench load train lock clean
+.PHONY: help setup demo serve test check format bench bench-serving load train lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready models/zoo/imagenet/1/card.json ## Make .venv for serving and evaluation (no PyTorch) and build imagenet/1
 
@@ -38,6 +38,9 @@ format: .venv/ready-dev ## Rewrite the sources in the house format
 bench: .venv/ready-dev ## Measure ours beside the reference tools; prints ratios
 	for bench in $(basename $(notdir $(wildcard tests/bench/bench_*.py))); do $(BIN)/python -m tests.bench.$$bench; done
 
+bench-serving: .venv/ready-dev .venv-bench/ready ## Measure serving beside its peers (QUICK=1: 4 minutes, else 15); runs/bench/serving.json
+	$(BIN)/python -m tests.bench.serving
+
 load: .venv/ready-load ## Load a running service (URL=...) with Locust; CSV and HTML in runs/load
 	mkdir -p runs/load
 	$(BIN)/locust -f deploy/load/locustfile.py --headless --host $(URL) -u 4 -r 4 -t 20s \
@@ -51,7 +54,7 @@ lock: ## Pin requirements/*.txt again from the extras in pyproject.toml
 	$(PYTHON) requirements/lock.py
 
 clean: ## Remove what set-up and runs made
-	rm -rf .venv runs models/zoo/imagenet build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-bench runs models/zoo/imagenet build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
@@ -69,6 +72,12 @@ clean: ## Remove what set-up and runs made
 
 .venv/ready-dev: .venv/ready requirements/dev.txt
 	$(INSTALL) -r requirements/dev.txt
+	touch $@
+
+# The peers have requirements of their own, and must not bend ours.
+.venv-bench/ready: requirements/bench.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r requirements/bench.txt
 	touch $@
 
 models/zoo/imagenet/1/card.json: | .venv/ready

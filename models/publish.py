@@ -42,7 +42,7 @@ def publish(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "card.json").unlink(missing_ok=True)
     (folder / "model.onnx").write_bytes(graph)
-    runner = OnnxRunner(folder / "model.onnx", input_name=card.input.name, outputs=card.outputs)
+    runner = OnnxRunner(graph, input_name=card.input.name, outputs=card.outputs)
     outputs = runner.run(TASKS[card.task](card).prepare(golden_image)[None])
     pair = npz(image=golden_image, **{f"output_{i}": out[0] for i, out in enumerate(outputs)})
     golden = Golden(sha256=hashlib.sha256(pair).hexdigest(), tolerance=tolerance)

@@ -7,18 +7,32 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
 from models.card import ModelCard
+from models.ports import Port
 from models.results import Result
 from models.runtime import OnnxRunner, UnusableGraph
 from models.tasks import FAMILIES, TASKS, Predictor, Runner
 
-__all__ = ["RepositoryError", "Version", "digest", "newest", "open_version", "prove", "versions"]
+__all__ = [
+    "Opened",
+    "RepositoryError",
+    "Seen",
+    "Version",
+    "digest",
+    "look",
+    "newest",
+    "open_version",
+    "opened",
+    "prove",
+    "read_version",
+    "versions",
+]
 
 
 class RepositoryError(Exception):
@@ -43,19 +57,70 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A version folder and what its files look like, without reading them.
+
+    Attributes:
+        files: (name, size, nanoseconds of the last change, inode) of each file that counts.
+    """
+
+    name: str
+    number: int
+    folder: Path
+    files: tuple[tuple[str, int, int, int], ...]
+
+    def forgotten(self) -> Seen:
+        """The same, unlike anything on disk: it will be looked at again."""
+        return replace(self, files=())
+
+
+def look(root: Path) -> list[Seen]:
+    """Every version folder below `root`, by name, then number; nothing is opened.
+
+    Raises:
+        RepositoryError: `root` is no folder or cannot be read.
+    """
+    if not root.is_dir():
+        raise RepositoryError(f"the model repository must be a folder, got {root}")
+    try:
+        folders = [
+            folder
+            for name in root.iterdir()
+            if name.is_dir() and not name.name.startswith(".")
+            for folder in name.iterdir()
+            if folder.name.isascii() and folder.name.isdecimal() and folder.is_dir()
+        ]
+        seen = [Seen(f.parent.name, int(f.name), f, _files(f)) for f in folders]
+    except OSError as error:
+        raise RepositoryError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return sorted(seen, key=lambda s: (s.name, s.number))
+
+
+def _files(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".onnx", ".json", ".npz"):
+            stat = path.stat()
+            found.append((path.name, stat.st_size, stat.st_mtime_ns, stat.st_ino))
+    return tuple(found)
+
+
 def versions(root: Path) -> list[Version]:
     """Every version below `root`, by name, then version number.
 
     Raises:
         RepositoryError: `root` is no folder, or a card is missing, broken or misplaced.
     """
-    if not root.is_dir():
-        raise RepositoryError(f"the model repository must be a folder, got {root}")
-    folders = (f for name in root.iterdir() if name.is_dir() for f in name.iterdir() if f.name.isdecimal())
-    return sorted(map(_version, folders), key=lambda v: (v.card.name, v.card.version))
+    return [read_version(seen.folder) for seen in look(root)]
 
 
-def _version(folder: Path) -> Version:
+def read_version(folder: Path) -> Version:
+    """One version folder's card, checked against where it lies.
+
+    Raises:
+        RepositoryError: the card is missing, broken or misplaced.
+    """
     path = folder / "card.json"
     try:
         card = ModelCard.read(path)
@@ -73,25 +138,42 @@ def _version(folder: Path) -> Version:
     return Version(folder, card)
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A version that may go live, and its graph's inputs and outputs in the card's order."""
+
+    predictor: Predictor[Result]
+    inputs: list[Port]
+    outputs: list[Port]
+
+
 def open_version(version: Version, *, threads: int = 1) -> Predictor[Result]:
-    """Check the digest, load the graph, prove the golden pair; a predictor that may go live.
+    """A predictor that may go live; see `opened`."""
+    return opened(version, threads=threads).predictor
+
+
+def opened(version: Version, *, threads: int = 1) -> Opened:
+    """Check the digest, load the graph, prove the golden pair.
 
     Raises:
         RepositoryError: any of the three fails; the message says which.
     """
     card = version.card
-    if not version.model_path.is_file():
-        raise RepositoryError(f"{version.model_path} is missing")
-    if (found := digest(version.model_path)) != card.sha256:
+    try:
+        model = version.model_path.read_bytes()
+    except OSError as error:
+        raise RepositoryError(
+            f"{version.model_path} is missing or cannot be read: {error.strerror}"
+        ) from error
+    if (found := hashlib.sha256(model).hexdigest()) != card.sha256:
         raise RepositoryError(f"{version.model_path} has sha256 {found}, its card says {card.sha256}")
     try:
-        runner = OnnxRunner(
-            version.model_path, input_name=card.input.name, outputs=card.outputs, threads=threads
-        )
+        runner = OnnxRunner(model, input_name=card.input.name, outputs=card.outputs, threads=threads)
     except UnusableGraph as error:
         raise RepositoryError(f"{card.name}/{card.version}: {error}") from error
     prove(version, runner)
-    return Predictor(TASKS[card.task](card), runner, card.max_batch)
+    predictor = Predictor(TASKS[card.task](card), runner, card.max_batch)
+    return Opened(predictor, runner.inputs, runner.outputs)
 
 
 def prove(version: Version, runner: Runner) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnxruntime
 
+from models.graphfile import BrokenGraph, external_tensors
+from models.ports import Port
 from models.results import Array
 
 __all__ = ["OnnxRunner", "UnusableGraph", "choose_providers"]
@@ -25,20 +28,44 @@ def choose_providers(available: Sequence[str]) -> list[str]:
     return [name for name in PREFERRED if name in available]
 
 
+def _sizes(shape: Sequence[object]) -> tuple[int, ...]:
+    return tuple(size if isinstance(size, int) and size >= 0 else -1 for size in shape)
+
+
+def _dtype(told: str) -> np.dtype[Any]:
+    """`tensor(float)` -> float32."""
+    word = told.removeprefix("tensor(").removesuffix(")")
+    named = {"float": "float32", "double": "float64", "string": "object"}.get(word, word)
+    try:
+        return np.dtype(named)
+    except TypeError:  # bfloat16, sequences, maps: nothing here can carry them
+        return np.dtype(object)
+
+
+def _require_whole(model: bytes) -> None:
+    try:
+        outside = external_tensors(model)
+    except BrokenGraph as error:
+        raise UnusableGraph(f"the graph cannot be loaded: {error}") from error
+    if outside:
+        raise UnusableGraph(f"the graph must hold all its weights, but {outside[0]!r} lies in another file")
+
+
 class OnnxRunner:
     """One graph, ready to run. Safe to share between threads.
 
     Args:
-        path: the `.onnx` file.
+        model: the bytes of an `.onnx` file. Bytes, not a path: what was checked is what is loaded.
         input_name: the graph's image input.
         outputs: the graph outputs to return, in this order.
         threads: intra-op threads of one run; several runs may be under way at once.
 
     Raises:
-        UnusableGraph: the file cannot be loaded, or lacks a named input or output.
+        UnusableGraph: the graph cannot be loaded, points at other files, or lacks a named input or output.
     """
 
-    def __init__(self, path: Path, *, input_name: str, outputs: Sequence[str], threads: int = 1) -> None:
+    def __init__(self, model: bytes, *, input_name: str, outputs: Sequence[str], threads: int = 1) -> None:
+        _require_whole(model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -47,10 +74,15 @@ class OnnxRunner:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = choose_providers(onnxruntime.get_available_providers())
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         except Exception as error:  # onnxruntime's own classes share no base but Exception
-            raise UnusableGraph(f"{path.name} cannot be loaded: {error}") from error
+            raise UnusableGraph(f"the graph cannot be loaded: {error}") from error
         self._input, self._outputs = input_name, list(outputs)
+        self._found = {
+            port.name: port
+            for node in (*self._session.get_inputs(), *self._session.get_outputs())
+            for port in [Port(node.name, _dtype(node.type), _sizes(node.shape))]
+        }
         self._require([i.name for i in self._session.get_inputs()], [input_name], "inputs")
         self._require([o.name for o in self._session.get_outputs()], self._outputs, "outputs")
 
@@ -58,6 +90,16 @@ class OnnxRunner:
     def _require(there: Sequence[str], wanted: Sequence[str], what: str) -> None:
         if missing := set(wanted) - set(there):
             raise UnusableGraph(f"the card names {what} {sorted(missing)}, the graph has {list(there)}")
+
+    @property
+    def inputs(self) -> list[Port]:
+        """Every input of the graph; the image input is the one the card names."""
+        return [self._found[node.name] for node in self._session.get_inputs()]
+
+    @property
+    def outputs(self) -> list[Port]:
+        """The outputs `run` returns, in its order."""
+        return [self._found[name] for name in self._outputs]
 
     def run(self, batch: Array) -> list[Array]:
         """`(N, ...)` in the graph's layout and type -> its outputs, each `(N, ...)`."""

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+import time
 from pathlib import Path
 from typing import Any, cast
 
 import bentoml
-import orjson
 from _bentoml_sdk.io_models import IODescriptor
+from _bentoml_sdk.service import get_current_service
 from pydantic import BaseModel, Field, create_model
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from models.card import TaskName
-from models.wire import ClassifyAnswer, DetectAnswer, SegmentAnswer, answer_of
-from service.engine import Engine
-from service.errors import ServiceError, error_response
-from service.intake import ClassifyParameters, DetectParameters, Parameters, read_call
+from models.wire import ClassifyAnswer, DetectAnswer, SegmentAnswer
+from service import openapi, protocol, typed
+from service.calls import Call, Reply, error_reply
+from service.errors import ServiceError
 from service.logs import start_logging
 from service.middleware import Edge, request_id_of
-from service.registry import Registry
+from service.running import Running, start
 from service.settings import ServiceSettings
-from service.telemetry import CONTENT_TYPE_LATEST, exposition
+from service.typed import PARAMETERS
 
 __all__ = ["VisionService"]
-
-PARAMETERS: dict[TaskName, type[Parameters]] = {
-    "classification": ClassifyParameters,
-    "detection": DetectParameters,
-    "segmentation": Parameters,
-}
 
 
 class _Upload(IODescriptor):
@@ -52,22 +46,18 @@ def _upload(task: TaskName) -> type[IODescriptor]:
     return made
 
 
-async def _metrics(_: Request) -> Response:
-    return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
+def _current() -> Running | None:
+    """What runs in this process; None until BentoML has made its service."""
+    try:
+        return cast("Running", get_current_service().running)
+    except (AttributeError, RuntimeError, ValueError):
+        return None
 
 
-async def _models(_: Request) -> Response:
-    service = bentoml.get_current_service()
-    body = {"models": service.registry.listing(), "error": service.registry.error}
-    return Response(orjson.dumps(body), media_type="application/json")
-
-
-# BentoML puts its own layers around these routes too. Its raw-path metrics and its log lines of
-# free text are replaced by ours (telemetry, middleware); its timeout is a net under ours.
-@bentoml.asgi_app(Starlette(routes=[Route("/metrics", _metrics), Route("/models", _models)]), path="/")
+# What each setting is for is told in the README ("Operations"). The timeout is a net under ours.
 @bentoml.service(
     name="assay",
-    workers=1,
+    workers=ServiceSettings().workers,
     traffic={"timeout": 120},
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
@@ -77,17 +67,18 @@ class VisionService:
 
     def __init__(self) -> None:
         start_logging()
-        self.settings = ServiceSettings()
-        self.registry = Registry(self.settings.model_repository, threads=self.settings.threads)
-        self.engine = Engine(self.settings)
-        self.registry.start()
+        self.running = start(functools.cache(lambda: openapi.document(_described())))
 
-    def __is_ready__(self) -> bool:
-        return self.registry.ready
+    @bentoml.on_startup
+    async def take_signals(self) -> None:
+        self.running.drain.install()
+
+    async def __is_ready__(self) -> bool:
+        return self.running.ready
 
     @bentoml.on_shutdown
     def close(self) -> None:
-        self.engine.close()
+        self.running.close()
 
     @bentoml.api(input_spec=_upload("classification"))
     async def classify(self, image: Request, **_: object) -> ClassifyAnswer:
@@ -105,17 +96,29 @@ class VisionService:
         return cast("SegmentAnswer", await self._answer("segmentation", image))
 
     async def _answer(self, task: TaskName, request: Request) -> Response:
-        """bytes -> intake -> prepare -> infer -> interpret -> wire, or the one error body."""
+        """As at the edge, where BentoML's own dispatch has the call."""
+        deadline = time.monotonic() + self.running.settings.timeout_s
+        headers = dict(request.scope["headers"])
+        call = Call(request.scope, request.receive, request_id_of(request.scope), deadline, headers)
         try:
-            call = await read_call(request, PARAMETERS[task], self.settings)
-            asked = call.parameters
-            live = self.registry.find(task, asked.model, asked.version)
-            results = await self.engine.predict(live, call.files)
+            reply = await typed.answer(self.running, call, task)
         except ServiceError as error:
-            return error_response(error, request_id_of(request.scope))
-        options = asked.model_dump(exclude={"model", "version"})
-        body = orjson.dumps(answer_of(live.card, results, **options), option=orjson.OPT_SERIALIZE_NUMPY)
-        return Response(body, media_type="application/json")
+            reply = error_reply(error, call.request_id)
+        finally:
+            self.running.memory.release(call)
+        return _response(reply)
 
 
-VisionService.add_asgi_middleware(Edge)  # type: ignore[attr-defined]  # the decorator made it a Service
+def _response(reply: Reply) -> Response:
+    return Response(
+        reply.body, reply.status, {name.decode(): value.decode() for name, value in reply.headers}
+    )
+
+
+def _described() -> dict[str, Any]:
+    told: dict[str, Any] = VisionService.openapi_spec.asdict()  # type: ignore[attr-defined]  # see below
+    return told
+
+
+VisionService.add_asgi_middleware(Edge, current=_current)  # type: ignore[attr-defined]  # it is a Service now
+protocol.install(_current)

@@ -1,71 +1,234 @@
-"""Runs models off the event loop: bounded threads, a bounded queue, a deadline."""
+"""Runs models off the event loop: one bounded queue a model, a few slots for all of them.
+
+All bookkeeping is on the event loop, so nothing here needs a lock. A slot is a thread that takes one
+batch at a time: it decodes, prepares, runs and interprets, and onnxruntime and the decoders let the
+loop go on meanwhile.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from models.results import Result
-from service.errors import Overloaded, TooLate
-from service.intake import decoded
+from service.batcher import Item, Outcome, Rows
+from service.errors import NotReady, Overloaded, TooLate
 from service.registry import Live
 from service.settings import ServiceSettings
-from service.telemetry import BATCH_IMAGES, IMAGES, STAGE_SECONDS
+from service.slot import run_batch
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "Piece"]
+
+TELL_S = 0.2
+# Handing over to a thread and back costs a quarter of a millisecond, and two threads that both want
+# the interpreter cost each other more. What takes less than that is run on the loop, a little at a time.
+HERE_S = 0.0006
+TURN_S = 0.002
+
+
+@dataclass(slots=True)
+class Piece:
+    """A part of a request.
+
+    Attributes:
+        load: makes its rows.
+        count: images in it.
+        light: see `Item`.
+    """
+
+    load: Callable[[], Rows]
+    count: int = 1
+    light: bool = False
+
+
+class _Ticket:
+    """One request on its way: its items' outcomes, and the future its handler waits for."""
+
+    def __init__(self, count: int, gone: Callable[[], bool], loop: asyncio.AbstractEventLoop) -> None:
+        self.future: asyncio.Future[list[Outcome]] = loop.create_future()
+        self._outcomes: list[Outcome | None] = [None] * count
+        self._left, self._gone = count, gone
+
+    def wanted(self) -> bool:
+        return not (self.future.done() or self._gone())
+
+    def settle(self, item: Item, outcome: Outcome | Exception) -> None:
+        if self.future.done():
+            return
+        if isinstance(outcome, Exception):
+            self.future.set_exception(outcome)
+            return
+        self._outcomes[item.place] = outcome
+        self._left -= 1
+        if not self._left:
+            self.future.set_result([o for o in self._outcomes if o is not None])
+
+    def give_up(self) -> None:
+        if not self.future.done():
+            self.future.set_exception(TooLate("the answer was not there in time"))
 
 
 class Engine:
-    """Decodes and predicts on its own threads; one request is one piece of work.
-
-    What waits longer than the timeout is dropped before it starts; what would make the queue
-    longer than it may be is refused at once.
-    """
+    """Slots and queues. `run` is called on the event loop; a slot works on a thread of its own."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
-        self._threads = ThreadPoolExecutor(settings.runs, thread_name_prefix="engine")
-        self._admitted = 0
+        self._free = settings.runs
+        self._lanes: dict[Live, None] = {}  # those with something waiting, in order of arrival
+        self._batches: queue.SimpleQueue[tuple[Live, list[Item], float] | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pumping = False
+        self._told: set[Live] = set()  # those whose gauge will be set soon
+        self._threads = [
+            threading.Thread(target=self._slot, name=f"slot-{i}", daemon=True) for i in range(settings.runs)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    async def predict(self, live: Live, files: list[bytes]) -> list[Result]:
-        """Encoded images -> results, same order.
+    async def run(
+        self,
+        live: Live,
+        pieces: Sequence[Piece],
+        *,
+        deadline: float,
+        gone: Callable[[], bool] = bool,
+        interpret: bool = True,
+    ) -> list[Outcome]:
+        """The outcome of each piece, same order.
+
+        Args:
+            deadline: when nobody needs the answer any more, in `time.monotonic()`.
+            gone: True once the client has left.
+            interpret: whether answers are wanted beside the graph's outputs.
 
         Raises:
-            ServiceError: 413 and 422 from decoding, 429 when full, 504 when too late.
+            ServiceError: what a piece raised, 429 when there is no room or no time, 503 or 504 when late.
         """
-        limit = self._settings.runs + self._settings.max_waiting
-        if self._admitted >= limit:
-            raise Overloaded(f"at most {limit} requests may be under way; try again soon")
-        self._admitted += 1
-        work = self._threads.submit(self._work, live, files, time.perf_counter())
-        work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._release))
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
+        now = time.monotonic()
+        self.admit(live, sum(piece.count for piece in pieces), deadline)
+        ticket = _Ticket(len(pieces), gone, loop)
+        live.queue.offer(
+            [
+                Item(p.load, p.count, deadline, ticket.wanted, ticket.settle, interpret, p.light, place)
+                for place, p in enumerate(pieces)
+            ],
+            now,
+        )
+        self._lanes[live] = None
+        self._pump_soon(loop)
+        self._tell_soon(live, loop)
+        timer = loop.call_later(max(0.0, deadline - now), ticket.give_up)
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                return await asyncio.wrap_future(work)  # cancelled with us if it has not begun
-        except TimeoutError as late:
-            raise TooLate(f"the answer must be there within {self._settings.timeout_s:g} s") from late
+            return await ticket.future
+        finally:
+            timer.cancel()
 
-    def _release(self) -> None:
-        self._admitted -= 1
+    def admit(self, live: Live, count: int, deadline: float) -> None:
+        """Refuse what cannot be answered in time: better at once than late.
 
-    def _work(self, live: Live, files: list[bytes], asked: float) -> list[Result]:
-        began = time.perf_counter()
-        images = decoded(files, self._settings.max_pixels)
-        ready = time.perf_counter()
-        if live.predictor is None:
-            raise RuntimeError(f"{live.card.name} was chosen before it was ready")
-        results = live.predictor.predict(images)
-        ended = time.perf_counter()
-        who = (live.card.name, str(live.card.version))
-        stages = (("waiting", began - asked), ("decode", ready - began), ("predict", ended - ready))
-        for stage, seconds in stages:
-            STAGE_SECONDS.labels(*who, stage).observe(seconds)
-        IMAGES.labels(*who).inc(len(images))
-        BATCH_IMAGES.labels(*who).observe(len(images))
-        return results
+        Raises:
+            Overloaded: no room in the queue, or more waits than can be run before the deadline.
+        """
+        if not live.queue.has_room(count):
+            raise Overloaded(f"{live.queue.waiting} images wait for this model, no more may; try again soon")
+        own_s = live.queue.image_s * count
+        waits_s = sum(lane.queue.backlog_s for lane in self._lanes) / self._settings.runs
+        if self._lanes and time.monotonic() + waits_s + own_s > deadline:
+            raise Overloaded(f"what waits takes {waits_s:.1f} s, longer than there is time; try again soon")
+
+    def _tell_soon(self, live: Live, loop: asyncio.AbstractEventLoop) -> None:
+        """Set the gauge of a queue a few times a second at most, and once more when it is empty."""
+        if live not in self._told:
+            self._told.add(live)
+            loop.call_later(TELL_S, self._tell, live, loop)
+
+    def _tell(self, live: Live, loop: asyncio.AbstractEventLoop) -> None:
+        self._told.discard(live)
+        live.meters.queue.set(live.queue.waiting)
+        if live.queue.waiting:
+            self._tell_soon(live, loop)
+
+    def _pump_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Once a turn of the loop, so that what arrives together is batched together."""
+        if not self._pumping:
+            self._pumping = True
+            loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pumping = False
+        now = time.monotonic()
+        for lane in sorted(self._lanes, key=lambda lane: lane.queue.oldest):
+            if lane.queue.due(now) and lane.queue.is_light(HERE_S):
+                self._run_here(lane, now)
+            while self._free and lane.queue.due(now) and not lane.queue.is_light(HERE_S):
+                self._hand_over(lane, now)
+            if not lane.queue.waiting:
+                del self._lanes[lane]
+        if self._loop is None or not self._lanes:
+            return
+        if any(lane.queue.is_light(HERE_S) for lane in self._lanes):
+            self._pump_soon(self._loop)
+        elif self._free:  # somebody waits for company
+            wait = min(lane.queue.oldest + lane.queue.delay_s for lane in self._lanes) - now
+            self._loop.call_later(max(wait, 0.0005), self._pump)
+
+    def _run_here(self, lane: Live, now: float) -> None:
+        """One short batch on the loop itself; the rest has its turn after everybody else's."""
+        batch = lane.queue.take(now, most_s=TURN_S)
+        if batch:
+            settled, busy_s = _run(lane, batch, now)
+            lane.queue.learn(busy_s, sum(item.count for item in batch))
+            self._settle(lane, batch, settled)
+
+    def _hand_over(self, lane: Live, now: float) -> None:
+        batch = lane.queue.take(now, self._free)
+        if batch:
+            self._free -= 1
+            self._batches.put((lane, batch, now))
+
+    def _slot(self) -> None:
+        while (job := self._batches.get()) is not None:
+            settled, busy_s = _run(*job)
+            if self._loop is None:
+                raise RuntimeError("a batch was taken before there was a loop")
+            try:
+                self._loop.call_soon_threadsafe(self._finish, *job[:2], settled, busy_s)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                return
+
+    def _finish(
+        self, live: Live, batch: list[Item], settled: list[Outcome | Exception], busy_s: float
+    ) -> None:
+        """A slot is free again. Settling comes first: a failure makes other pieces unwanted."""
+        self._free += 1
+        live.queue.learn(busy_s, sum(item.count for item in batch))
+        self._settle(live, batch, settled)
+        self._pump()
+
+    @staticmethod
+    def _settle(live: Live, batch: list[Item], settled: list[Outcome | Exception]) -> None:
+        live.stats.note(batch, settled)
+        for item, outcome in zip(batch, settled, strict=True):
+            item.settle(item, outcome)
 
     def close(self) -> None:
         """Let what runs end; start nothing that waits."""
-        self._threads.shutdown(cancel_futures=True)
+        for lane in self._lanes:
+            lane.queue.clear(NotReady("the service is stopping"))
+        for _ in self._threads:
+            self._batches.put(None)
+        for thread in self._threads:
+            thread.join()
+
+
+def _run(live: Live, batch: list[Item], taken: float) -> tuple[list[Outcome | Exception], float]:
+    """The outcomes of a batch, and the seconds it kept its slot busy."""
+    if live.predictor is None:
+        raise RuntimeError(f"{live.card.name} was chosen before it was ready")
+    settled = run_batch(live.predictor, batch, taken)
+    live.meters.observe(batch, settled)
+    return settled, time.monotonic() - taken

@@ -9,6 +9,9 @@ are API; the words are not.
 
 * ServiceError             500 internal
   - BadRequest             400 bad_request
+    + BadTensor            400 bad_tensor
+  - NoKey                  401 no_key
+  - NotAllowed             403 not_allowed
   - UnknownModel           404 unknown_model
   - UnknownRoute           404 unknown_route
   - WrongMethod            405 wrong_method
@@ -23,8 +26,13 @@ are API; the words are not.
     + ModelRequired        422 model_required
     + NoImage              422 no_image
     + UndecodableImage     422 undecodable_image
+    + NotFinite            422 not_finite
+    + NotLoaded            422 not_loaded
   - Overloaded             429 overloaded
+  - HeadersTooLarge        431 headers_too_large
   - NotReady               503 not_ready
+    + Expired              503 expired
+    + OutOfMemory          503 out_of_memory
   - TooLate                504 too_late
 """
 
@@ -39,10 +47,18 @@ from starlette.responses import Response
 __all__ = [
     "BadParameter",
     "BadRequest",
+    "BadTensor",
+    "Expired",
+    "HeadersTooLarge",
     "ImageTooLarge",
     "ModelRequired",
     "NoImage",
+    "NoKey",
+    "NotAllowed",
+    "NotFinite",
+    "NotLoaded",
     "NotReady",
+    "OutOfMemory",
     "Overloaded",
     "ServiceError",
     "SlowBody",
@@ -74,6 +90,24 @@ class BadRequest(ServiceError):
     """The request is not well-formed."""
 
     status, code = 400, "bad_request"
+
+
+class BadTensor(BadRequest):
+    """A tensor is not what it says it is, or not what the model takes."""
+
+    code = "bad_tensor"
+
+
+class NoKey(ServiceError):
+    """A key is needed, and the request has none that is known."""
+
+    status, code = 401, "no_key"
+
+
+class NotAllowed(ServiceError):
+    """Not with this key, or not at this service at all."""
+
+    status, code = 403, "not_allowed"
 
 
 class UnknownModel(ServiceError):
@@ -160,16 +194,46 @@ class UndecodableImage(Unusable):
     code = "undecodable_image"
 
 
+class NotFinite(Unusable):
+    """NaN or infinity, in what was sent or in what the model made of it."""
+
+    code = "not_finite"
+
+
+class NotLoaded(Unusable):
+    """A version that was to be loaded did not prove itself; what was served before still is."""
+
+    code = "not_loaded"
+
+
 class Overloaded(ServiceError):
-    """As many requests wait as may."""
+    """As many images wait as may, or as can be answered in time."""
 
     status, code, retry_after_s = 429, "overloaded", 1
+
+
+class HeadersTooLarge(ServiceError):
+    """More bytes of headers than a request may have."""
+
+    status, code = 431, "headers_too_large"
 
 
 class NotReady(ServiceError):
     """The model is still loading, or failed to."""
 
     status, code, retry_after_s = 503, "not_ready", 2
+
+
+class Expired(NotReady):
+    """Its time was over before its turn came; nothing was computed."""
+
+    code = "expired"
+
+
+class OutOfMemory(NotReady):
+    """The requests that are held already take all the memory they may."""
+
+    code = "out_of_memory"
 
 
 class TooLate(ServiceError):
@@ -183,12 +247,15 @@ _FOREIGN: Mapping[int, type[ServiceError]] = {
     cls.status: cls
     for cls in (
         BadRequest,
+        NoKey,
+        NotAllowed,
         UnknownRoute,
         WrongMethod,
         TooLarge,
         UnsupportedBody,
         Unusable,
         Overloaded,
+        HeadersTooLarge,
         NotReady,
         TooLate,
     )

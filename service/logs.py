@@ -1,14 +1,17 @@
-"""Our log: one JSON object a line on stderr. Never image bytes, never raw text from a request."""
+"""Our log: one JSON object a line on stderr. Never image bytes, never keys, never raw text from a request."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["JsonLines", "get_log", "start_logging"]
+import orjson
+
+__all__ = ["AccessLog", "JsonLines", "get_log", "start_logging"]
 
 ROOT = "assay"
 
@@ -19,7 +22,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = getattr(record, "fields", {})
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": _stamp(record.created),
             "level": record.levelname.lower(),
             "log": record.name,
             "message": record.getMessage(),
@@ -28,6 +31,36 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return json.dumps(line)
+
+
+def _stamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+class AccessLog:
+    """A line a request, in the form of `JsonLines`, written some at a time: a write costs more than a line.
+
+    `flush` must be called now and then, and at the end.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+
+    def add(self, fields: dict[str, Any]) -> bool:
+        """Note one answered request; True if it is the first of a new lot."""
+        head = {"time": _stamp(time.time()), "level": "info", "log": "assay.access", "message": "answered"}
+        self._lines.append(orjson.dumps(head | fields, option=orjson.OPT_APPEND_NEWLINE))
+        if len(self._lines) >= 256:
+            self.flush()
+            return False
+        return len(self._lines) == 1
+
+    def flush(self) -> None:
+        """Write what has been noted."""
+        if self._lines:
+            sys.stderr.buffer.write(b"".join(self._lines))
+            sys.stderr.buffer.flush()
+            self._lines.clear()
 
 
 def get_log(name: str) -> logging.Logger:

@@ -1,33 +1,37 @@
-"""Around every request: an id, a time, one error shape, one log line, and no escape.
+"""Around every request: an id, a key, a time, one error shape, one log line, and no escape.
 
-A pure ASGI layer. An exception that leaves such a layer hangs the request until BentoML's own
-timeout, so nothing leaves this one.
+A pure ASGI layer. What Assay serves itself is answered here; BentoML gets the rest (its page, its
+OpenAPI, its health). It stands twice: around BentoML's whole application, put there by our HTTP protocol
+(`service.protocol`), and inside it, for servers that have another one; whoever is first does the work.
+An exception that leaves such a layer hangs the request until BentoML's own timeout, so nothing leaves
+this one.
 """
 
 from __future__ import annotations
 
+import asyncio
+import random
 import re
 import time
-import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers as HeaderView
+from starlette.datastructures import MutableHeaders
 
-from service.errors import ServiceError, error_response, restated
-from service.logs import get_log
-from service.telemetry import IN_FLIGHT, REQUEST_SECONDS, REQUESTS, route_of
+from service.calls import App, Call, Message, Receive, Reply, Scope, Send, error_reply
+from service.errors import NotReady, ServiceError, restated
+from service.logs import AccessLog, get_log
+from service.routes import dispatch
+from service.running import Running
+from service.telemetry import IN_FLIGHT, count_request, route_of
 
 __all__ = ["Edge", "request_id_of"]
 
-Message: TypeAlias = MutableMapping[str, Any]
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # a caller's own id goes into logs and headers
-QUIET = {"/livez", "/readyz", "/metrics"}  # asked every few seconds by machines
+TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C traceparent
+QUIET = {"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"}  # asked by machines, often
+FLUSH_S = 0.25
 log = get_log("access")
 
 
@@ -37,52 +41,111 @@ def request_id_of(scope: Scope) -> str:
 
 
 class Edge:
-    """The outermost layer of ours."""
+    """The outermost layer of ours.
 
-    def __init__(self, app: App) -> None:
-        self.app = app
+    Args:
+        app: BentoML's application, or what is left of it inside.
+        current: gives the running service, or None while it starts.
+        outermost: whether BentoML's layers are all inside; then even its own methods are answered here.
+    """
+
+    def __init__(self, app: App, *, current: Callable[[], Running | None], outermost: bool = False) -> None:
+        self.app, self._current, self._outermost = app, current, outermost
+        self._log = AccessLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or "request_id" in scope.setdefault("state", {}):
             await self.app(scope, receive, send)
             return
-        offered = Headers(scope=scope).get("x-request-id", "")
-        request_id = offered if SAFE_ID.fullmatch(offered) else uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id)
-        route, began = route_of(scope["path"]), time.perf_counter()
+        headers = dict(scope["headers"])
+        offered = headers.get(b"x-request-id", b"").decode("latin-1")
+        request_id = offered if SAFE_ID.fullmatch(offered) else f"{random.getrandbits(128):032x}"
+        scope["state"]["request_id"] = request_id
+        running = self._current()
+        began = time.monotonic()
+        timeout_s = running.settings.timeout_s if running is not None else 30.0
+        call = Call(scope, receive, request_id, began + timeout_s, headers)
+        answer = _Answer(send, request_id, closing=running is not None and running.drain.began)
         IN_FLIGHT.inc()
         try:
-            await self.app(scope, receive, answer)
-        except Exception:
-            log.exception("failed", extra={"fields": {"request_id": request_id}})
-            if not answer.started:
-                await answer.replace(ServiceError())
+            await self._answered(running, call, answer)
         finally:
-            seconds = time.perf_counter() - began
             IN_FLIGHT.dec()
-            REQUESTS.labels(route, str(answer.status)).inc()
-            REQUEST_SECONDS.labels(route).observe(seconds)
-            if scope["path"] not in QUIET:
-                fields = {"request_id": request_id, "method": scope["method"], "route": route}
-                told = {**fields, "status": answer.status, "seconds": round(seconds, 6)}
-                log.info("answered", extra={"fields": told})
+            if running is not None:
+                running.memory.release(call)
+            self._note(call, answer, time.monotonic() - began)
+
+    async def _answered(self, running: Running | None, call: Call, answer: _Answer) -> None:
+        try:
+            if running is None:
+                raise NotReady("the service is starting")
+            running.access.check(call)
+            reply = await dispatch(running, call, methods=self._outermost)
+            if reply is not None:
+                await answer.give(reply)
+            else:
+                await self.app(call.scope, call.receive, answer)
+        except ServiceError as error:
+            await answer.give(error_reply(error, call.request_id))
+        except Exception:
+            log.exception("failed", extra={"fields": {"request_id": call.request_id}})
+            if not answer.started:
+                await answer.give(error_reply(ServiceError(), call.request_id))
+
+    def _note(self, call: Call, answer: _Answer, seconds: float) -> None:
+        route = route_of(call.path)
+        count_request(route, answer.status, seconds, answer.code)
+        if call.path in QUIET:
+            return
+        fields: dict[str, Any] = {
+            "request_id": call.request_id,
+            "method": call.method,
+            "route": route,
+            "status": answer.status,
+            "seconds": round(seconds, 6),
+        }
+        if answer.code is not None:
+            fields["code"] = answer.code
+        if call.model:
+            fields |= {"model": call.model, "images": call.images}
+        traced = TRACE.fullmatch(call.text(b"traceparent"))
+        if traced is not None:
+            fields["trace_id"] = traced[1]
+        if self._log.add(fields):
+            asyncio.get_running_loop().call_later(FLUSH_S, self._log.flush)
 
 
 class _Answer:
-    """Passes an answer on with its request id; holds back error bodies until it has restated them."""
+    """Sends a reply of ours, or passes somebody else's on; error bodies are held back and restated."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
-        self._send, self._request_id = send, request_id
+    def __init__(self, send: Send, request_id: str, *, closing: bool) -> None:
+        self._send, self._request_id, self._closing = send, request_id, closing
         self._held: Message | None = None
         self._body = b""
         self.started = False
         self.status = 0
+        self.code: str | None = None
+
+    async def give(self, reply: Reply) -> None:
+        """Send a whole reply."""
+        self.started, self.status, self.code = True, reply.status, reply.code
+        headers = [
+            *reply.headers,
+            (b"content-length", b"%d" % len(reply.body)),
+            (b"x-request-id", self._request_id.encode()),
+        ]
+        if reply.close or self._closing:
+            headers.append((b"connection", b"close"))
+        await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": reply.body})
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)["x-request-id"] = self._request_id
+            headers = MutableHeaders(scope=message)
+            headers["x-request-id"] = self._request_id
+            if self._closing:
+                headers["connection"] = "close"
             if self.status >= 400:
                 self._held = message
                 return
@@ -96,22 +159,16 @@ class _Answer:
 
     async def _release(self, held: Message) -> None:
         error = restated(self.status, self._body)
-        if error is not None:
-            await self.replace(error, held)
+        if error is None:  # ours already
+            self.started = True
+            await self._send(held)
+            await self._send({"type": "http.response.body", "body": self._body})
             return
-        self.started = True
-        await self._send(held)
-        await self._send({"type": "http.response.body", "body": self._body})
-
-    async def replace(self, error: ServiceError, held: Message | None = None) -> None:
-        """Send an error of ours in the place of whatever was to be sent."""
-        self.started = True
-        self.status = error.status
-        response = error_response(error, self._request_id)
-        headers = MutableHeaders(raw=list(response.raw_headers))
-        headers["x-request-id"] = self._request_id
-        for name in ("allow", "retry-after"):
-            if held is not None and name in Headers(raw=held["headers"]):
-                headers[name] = Headers(raw=held["headers"])[name]
-        await self._send({"type": "http.response.start", "status": error.status, "headers": headers.raw})
-        await self._send({"type": "http.response.body", "body": response.body})
+        reply = error_reply(error, self._request_id)
+        theirs = HeaderView(raw=held["headers"])
+        extra = [
+            (name.encode(), theirs[name].encode())
+            for name in ("allow", "retry-after")
+            if name in theirs and name.encode() not in dict(reply.headers)
+        ]
+        await self.give(Reply(reply.body, reply.status, [*reply.headers, *extra], reply.close, reply.code))

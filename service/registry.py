@@ -1,138 +1,268 @@
-"""Which versions are live: loaded in the background, verified, proven, warmed up."""
+"""Which versions are live: found, verified, proven and warmed in the background, then switched at once.
+
+A version on disk is believed when its digests match and its golden pair reproduces. Until then, and
+for ever if it fails, what was served before is served on. Requests hold the version they were given,
+so a switch never splits one.
+"""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from models.card import ModelCard, TaskName
-from models.repository import RepositoryError, Version, open_version, versions
+from models.ports import Port
+from models.repository import RepositoryError, Seen, Version, look, opened, read_version
 from models.results import Result
 from models.tasks import Predictor
-from service.errors import ModelRequired, NotReady, UnknownModel, WrongTask
+from service.batcher import Batcher
+from service.errors import ModelRequired, NotLoaded, NotReady, UnknownModel, WrongTask
 from service.logs import get_log
-from service.telemetry import MODEL_READY
+from service.settings import ServiceSettings
+from service.stats import Stats
+from service.telemetry import Meters
 
 __all__ = ["Live", "Registry"]
 
 log = get_log("registry")
+Key = tuple[str, int]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Live:
-    """One version and how far it has come. `predictor` is there when the state is `ready`."""
+    """One version that answers, or the reason why it does not.
 
-    version: Version
+    Attributes:
+        seen: what its files looked like when they were read.
+        predictor: there when the state is `ready`.
+        error: why it failed; of a ready version, why a newer state of its files was not taken.
+    """
+
+    seen: Seen
+    version: Version | None = None
     state: Literal["loading", "ready", "failed"] = "loading"
     predictor: Predictor[Result] | None = None
+    inputs: list[Port] = field(default_factory=list)
+    outputs: list[Port] = field(default_factory=list)
+    queue: Batcher = field(default_factory=lambda: Batcher(1, 0, 0.0))
+    stats: Stats = field(default_factory=Stats)
     error: str | None = None
+    _meters: Meters | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.seen.name, self.seen.number
 
     @property
     def card(self) -> ModelCard:
+        """The card; there unless the version failed before it was read."""
+        if self.version is None:
+            raise NotReady(f"{self.seen.name!r} is {self.state}: {self.error or 'try again soon'}")
         return self.version.card
+
+    @property
+    def meters(self) -> Meters:
+        if self._meters is None:
+            self._meters = Meters(self.card)
+        return self._meters
 
 
 class Registry:
-    """All versions of one repository. `start` returns at once; `ready` tells when it is done."""
+    """All versions of one repository. `start` returns at once; `ready` tells when there is one to ask.
 
-    def __init__(self, root: Path, *, threads: int = 1) -> None:
-        self._root, self._threads = root, threads
-        self._live: list[Live] = []
-        self._finished = threading.Event()
+    The table is replaced, never changed: readers on the event loop need no lock.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._settings = settings
+        self._table: dict[Key, Live] = {}
+        self._unloaded: set[str] = set()
+        self._policies: dict[str, str] = {}
+        self._lock = threading.Lock()  # one look at the folder at a time
+        self._looked, self._stopped = threading.Event(), threading.Event()
         self.error: str | None = None
 
     def start(self) -> threading.Thread:
-        """Load everything on a thread of its own, so that liveness always answers."""
-        thread = threading.Thread(target=self._load, name="registry", daemon=True)
+        """Load everything on a thread of its own, so that liveness always answers; then keep looking."""
+        thread = threading.Thread(target=self._watch, name="registry", daemon=True)
         thread.start()
         return thread
 
+    def stop(self) -> None:
+        self._stopped.set()
+
     @property
     def ready(self) -> bool:
-        """True when loading is over and at least one version answers."""
-        return self._finished.is_set() and any(live.state == "ready" for live in self._live)
+        """True when the first look is over and at least one version answers."""
+        return self._looked.is_set() and any(live.state == "ready" for live in self._table.values())
 
-    def _load(self) -> None:
+    def _watch(self) -> None:
+        while True:
+            try:
+                self.sync()
+            except Exception:
+                self.error = "looking at the repository failed; the log knows why"
+                log.exception(self.error)
+            self._looked.set()
+            if not self._settings.poll_s or self._stopped.wait(self._settings.poll_s):
+                return
+
+    def sync(self) -> None:
+        """Make the table what the folder and the policies say. What fails leaves the old in place."""
+        with self._lock:
+            try:
+                found = look(self._settings.model_repository)
+            except RepositoryError as error:
+                if self.error != str(error):
+                    log.error("the repository cannot be served: %s", error)
+                self.error = str(error)
+                return  # what is served stays: a folder may be away for a moment
+            self.error = None
+            wanted = {(s.name, s.number): s for s in self._chosen(found)}
+            for key in [key for key in self._table if key not in wanted]:
+                self._retire(key)
+            for key, seen in wanted.items():
+                old = self._table.get(key)
+                if old is None or old.seen != seen:
+                    self._take(key, seen, old)
+
+    def _chosen(self, found: list[Seen]) -> list[Seen]:
+        """The versions the policy wants, by name and number."""
+        chosen = []
+        for name in sorted({s.name for s in found} - self._unloaded):
+            own = sorted((s for s in found if s.name == name), key=lambda s: s.number)
+            policy = self._policies.get(name, self._settings.versions)
+            if policy == "latest":
+                own = own[-1:]
+            elif policy != "all":
+                numbers = {int(number) for number in policy.split(",")}
+                own = [s for s in own if s.number in numbers]
+            chosen += own
+        return chosen
+
+    def _take(self, key: Key, seen: Seen, old: Live | None) -> None:
+        """Open one version and switch to it; a failure is its own and takes nothing down."""
+        new = Live(seen)
+        if old is None or old.state != "ready":
+            self._table = {**self._table, key: new}
         try:
-            self._live = [Live(version) for version in versions(self._root)]
-            for live in self._live:
-                self._open(live)
-        except RepositoryError as error:
-            self.error = str(error)
-            log.error("the repository cannot be served: %s", error)
-        except Exception:
-            self.error = "loading failed; the log knows why"
-            log.exception("loading the repository failed")
-        finally:
-            self._finished.set()
+            self._open(new)
+        except Exception as error:
+            log.error("%s/%d is not taken: %s", *key, error)
+            new.error, new.state = str(error), "failed"
+            if old is not None and old.state == "ready":
+                old.error, old.seen = new.error, seen  # not tried again until the files change
+                return
+        else:
+            log.info("%s/%d is live", *key)
+        self._table = dict(sorted({**self._table, key: new}.items()))
+        if new.version is not None:
+            new.meters.ready.set(new.state == "ready")
 
     def _open(self, live: Live) -> None:
-        """Prove and warm up one version; a failure is its own and takes no other down."""
-        card = live.card
-        try:
-            predictor = open_version(live.version, threads=self._threads)
-            size = (card.input.height, card.input.width, 3)
-            for count in (1, card.max_batch):  # onnxruntime plans memory for each shape it sees
-                predictor.predict([np.zeros(size, np.uint8)] * count)
-            live.predictor, live.state = predictor, "ready"
-        except Exception as error:
-            live.error, live.state = str(error), "failed"
-            log.error("%s/%d is not served: %s", card.name, card.version, error)
-        MODEL_READY.labels(card.name, str(card.version)).set(live.state == "ready")
+        """Verify, load, prove, warm."""
+        live.version = read_version(live.seen.folder)
+        card, told = live.card, self._settings
+        found = opened(live.version, threads=told.threads)
+        picture = np.zeros((card.input.height, card.input.width, 3), np.uint8)
+        for count in (1, card.max_batch):  # onnxruntime plans memory for each shape it sees
+            found.predictor.predict([picture] * count)
+        live.predictor, live.inputs, live.outputs = found.predictor, found.inputs, found.outputs
+        live.queue = Batcher(card.max_batch, told.max_waiting, told.batch_ms / 1e3, told.batch_delay_ms / 1e3)
+        live.state = "ready"
 
-    def find(self, task: TaskName, name: str | None, version: int | None) -> Live:
+    def _retire(self, key: Key) -> None:
+        """Give it to nobody any more; those who hold it finish with it."""
+        live = self._table[key]
+        self._table = {k: v for k, v in self._table.items() if k != key}
+        if live.version is not None:
+            live.meters.ready.set(0)
+        log.info("%s/%d is no longer served", *key)
+
+    def load(self, name: str, policy: str | None = None) -> None:
+        """Serve a model again and try what failed once more. Blocks; not for the event loop.
+
+        Raises:
+            UnknownModel, NotLoaded: the folder has no such model, or a version did not prove itself.
+        """
+        self._unloaded.discard(name)
+        if policy is not None:
+            self._policies[name] = policy
+        for live in list(self._table.values()):
+            if live.seen.name == name and (live.state == "failed" or live.error):
+                live.seen = live.seen.forgotten()
+        self.sync()
+        own = [live for live in self._table.values() if live.seen.name == name]
+        if not own:
+            raise UnknownModel(f"the repository has no model {name[:80]!r} that may be served")
+        wrong = [f"version {live.seen.number}: {live.error}" for live in own if live.error]
+        if wrong:
+            raise NotLoaded("; ".join(wrong))
+
+    def unload(self, name: str) -> None:
+        """Stop serving a model until it is loaded again. Raises UnknownModel."""
+        if all(live.seen.name != name for live in self._table.values()):
+            raise UnknownModel(f"no model {name[:80]!r} is served")
+        self._unloaded.add(name)
+        self.sync()
+
+    def find(self, task: TaskName | None, name: str | None, version: int | None) -> Live:
         """The version to ask: the named one, or the latest that is ready.
 
         Raises:
             ServiceError: 404, 409, 422 or 503; the message says what there is.
         """
-        if not self._live:
+        table = self._table
+        if not table:
             raise NotReady(self.error or "the models are being loaded")
         name = name or self._only(task)
-        own = [live for live in self._live if live.card.name == name]
-        if not own:
-            names = ", ".join(sorted({live.card.name for live in self._live}))
-            raise UnknownModel(f"model must be one of {names}, got {name!r}")
-        if own[0].card.task != task:
-            raise WrongTask(f"{name!r} does {own[0].card.task}, not {task}")
         if version is not None:
-            own = [live for live in own if live.card.version == version]
-            if not own:
-                raise UnknownModel(f"{name!r} has no version {version}")
-        ready = [live for live in own if live.state == "ready"]
-        if not ready:
-            raise NotReady(f"{name!r} is {own[-1].state}: {own[-1].error or 'try again soon'}")
-        return ready[-1]
+            found = table.get((name, version))
+            own = [] if found is None else [found]
+        else:
+            own = [live for live in table.values() if live.seen.name == name]
+        if not own:
+            self._unknown(name, version)
+        for live in reversed(own):
+            if live.state == "ready":
+                if task is not None and live.card.task != task:
+                    raise WrongTask(f"{name!r} does {live.card.task}, not {task}")
+                return live
+        raise NotReady(f"{name!r} is {own[-1].state}: {own[-1].error or 'try again soon'}")
 
-    def _only(self, task: TaskName) -> str:
-        names = sorted({live.card.name for live in self._live if live.card.task == task})
+    def _unknown(self, name: str, version: int | None) -> None:
+        names = sorted({live.seen.name for live in self._table.values()})
+        if name in names:
+            raise UnknownModel(f"{name!r} has no version {version}")
+        raise UnknownModel(f"model must be one of {', '.join(names)}, got {name[:80]!r}")
+
+    def _only(self, task: TaskName | None) -> str:
+        versions = [live.version for live in self._table.values() if live.version is not None]
+        names = sorted({v.card.name for v in versions if v.card.task == task})
         if len(names) != 1:
             raise ModelRequired(f"the parameter 'model' must name one of {', '.join(names) or 'no models'}")
         return names[0]
 
+    @property
+    def all(self) -> list[Live]:
+        """Every version, by name and number, whatever its state."""
+        return list(self._table.values())
+
     def listing(self) -> list[dict[str, Any]]:
-        """Every version for `GET /models`, by name and number."""
-        kept = {
-            "name",
-            "version",
-            "task",
-            "description",
-            "labels",
-            "licence",
-            "sha256",
-            "claims",
-            "max_batch",
-        }
-        return [
-            {
-                **live.card.model_dump(include=kept, mode="json"),
-                "input": {"height": live.card.input.height, "width": live.card.input.width},
-                "state": live.state,
-                "error": live.error,
-            }
-            for live in self._live
-        ]
+        """Every version for `GET /models`."""
+        return [_listed(live) for live in self._table.values()]
+
+
+TOLD = {"task", "description", "labels", "licence", "sha256", "claims", "max_batch"}
+
+
+def _listed(live: Live) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": live.seen.name, "version": live.seen.number}
+    if live.version is not None:
+        card = live.version.card
+        told |= card.model_dump(include=TOLD, mode="json")
+        told["input"] = {"height": card.input.height, "width": card.input.width}
+    return {**told, "state": live.state, "error": live.error}

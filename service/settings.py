@@ -48,17 +48,56 @@ class ServiceSettings(BaseSettings):
     model_repository: Path = Field(
         PROJECT / "models" / "zoo", description="Folder of `<name>/<version>/` that is served."
     )
-    max_body_bytes: PositiveInt = Field(32_000_000, description="Largest request, bytes.")
-    max_pixels: PositiveInt = Field(
-        25_000_000, description="Most pixels in one request, all images together; 3 bytes of memory each."
+    versions: str = Field(
+        "all",
+        pattern=r"^(all|latest|[1-9]\d*(,[1-9]\d*)*)$",
+        description="Which versions are served: `all`, `latest`, or numbers such as `1,3`.",
     )
-    max_images: PositiveInt = Field(128, description="Most images in one request.")
+    poll_s: float = Field(
+        5.0, ge=0, description="Seconds between looks at the repository for new versions; 0 never looks."
+    )
+    workers: PositiveInt = Field(
+        1, description="Processes; each loads every model. Threads do more for less."
+    )
     runs: PositiveInt = Field(
-        default_factory=usable_cpus,
-        description="Requests worked on at once, one thread each (default: CPUs).",
+        default_factory=usable_cpus, description="Batches run at once, one thread each (default: CPUs)."
     )
     threads: PositiveInt = Field(
         1, description="Threads of one run of a graph; more than 1 helps single large images only."
     )
-    max_waiting: int = Field(256, ge=0, description="Requests that may wait for a run; more get 429.")
+    batch_ms: PositiveFloat = Field(
+        20.0, description="A batch takes no more images than are run in this time, milliseconds."
+    )
+    batch_delay_ms: float = Field(
+        0.0, ge=0, description="How long an image may wait for others to share its batch, milliseconds."
+    )
+    max_waiting: int = Field(
+        256,
+        ge=0,
+        description="Images that may wait for one model; more get 429. One request may always wait.",
+    )
     timeout_s: PositiveFloat = Field(30.0, description="Seconds until a request is given up, body included.")
+    drain_s: float = Field(
+        0.0, ge=0, description="Seconds of service after SIGTERM, while `/readyz` already says 503."
+    )
+    max_body_bytes: PositiveInt = Field(
+        32_000_000, description="Largest request, bytes; after decompression too."
+    )
+    max_buffered_bytes: PositiveInt = Field(
+        512_000_000, description="Most bytes of all requests together that are held; more get 503."
+    )
+    max_pixels: PositiveInt = Field(
+        25_000_000, description="Most pixels in one request, all images together."
+    )
+    max_images: PositiveInt = Field(128, description="Most images in one request.")
+    max_header_bytes: PositiveInt = Field(32_768, description="Most bytes of a request's line and headers.")
+    header_timeout_s: PositiveFloat = Field(
+        10.0, description="Seconds until the headers must be there, and until a reader must read on."
+    )
+    max_connections: PositiveInt = Field(2_000, description="Connections; one more is closed at once.")
+    api_keys_file: Path | None = Field(
+        None, description="File with one key a line; without it, everybody may ask."
+    )
+    admin_keys_file: Path | None = Field(
+        None, description="File with one key a line; without it, nobody may load or unload models over HTTP."
+    )

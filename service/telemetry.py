@@ -8,6 +8,8 @@ workers.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from functools import lru_cache
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -20,22 +22,34 @@ from prometheus_client import (
     multiprocess,
 )
 
+from models.card import ModelCard
+from models.results import Classification, Detections, Result, Segmentation
+from service.batcher import Item, Outcome
+
 __all__ = [
     "BATCH_IMAGES",
+    "CONFIDENCE",
     "CONTENT_TYPE_LATEST",
     "IMAGES",
     "IN_FLIGHT",
     "MODEL_READY",
+    "PREDICTED",
+    "QUEUE",
+    "REJECTIONS",
     "REQUESTS",
     "REQUEST_SECONDS",
     "ROUTES",
     "STAGE_SECONDS",
+    "Meters",
+    "count_request",
     "exposition",
     "route_of",
 ]
 
 # Edges in seconds: a 28-pixel digit takes under 1 ms, a photograph on a small CPU about 100 ms.
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+_CONFIDENCE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+MAX_CLASSES = 256  # predicted classes with a series of their own; the rest is `other`
 ROUTES = (
     "/",
     "/classify",
@@ -47,24 +61,38 @@ ROUTES = (
     "/readyz",
     "/schema.json",
     "/segment",
+    "/v2",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/v2/models/{model}",
+    "/v2/models/{model}/config",
+    "/v2/models/{model}/infer",
+    "/v2/models/{model}/ready",
+    "/v2/models/{model}/stats",
+    "/v2/models/stats",
+    "/v2/repository/index",
+    "/v2/repository/models/{model}/load",
+    "/v2/repository/models/{model}/unload",
 )
+STAGES = ("queue", "decode", "prepare", "infer", "interpret")
 
 REQUESTS = Counter("assay_requests_total", "Answered requests.", ["route", "status"])
 REQUEST_SECONDS = Histogram(
     "assay_request_seconds", "From the first byte in to the last byte out.", ["route"], buckets=_SECONDS
 )
+REJECTIONS = Counter("assay_rejections_total", "Requests refused, by the error's code.", ["code"])
 STAGE_SECONDS = Histogram(
     "assay_stage_seconds",
-    "Seconds a request spends: waiting, decode, predict.",
+    "Seconds of a picture or tensor in each stage; infer is the whole run it shared.",
     ["model", "version", "stage"],
     buckets=_SECONDS,
 )
 IMAGES = Counter("assay_images_total", "Images answered.", ["model", "version"])
 BATCH_IMAGES = Histogram(
-    "assay_request_images",
-    "Images in one request.",
-    ["model", "version"],
-    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+    "assay_batch_images", "Images in one run.", ["model", "version"], buckets=(1, 2, 4, 8, 16, 32, 64, 128)
+)
+QUEUE = Gauge(
+    "assay_queue_images", "Images waiting for a run.", ["model", "version"], multiprocess_mode="livesum"
 )
 IN_FLIGHT = Gauge(
     "assay_requests_in_flight", "Requests being worked on or waiting.", multiprocess_mode="livesum"
@@ -75,11 +103,100 @@ MODEL_READY = Gauge(
     ["model", "version"],
     multiprocess_mode="livemin",
 )
+PREDICTED = Counter(
+    "assay_predicted_total",
+    "Predicted classes: of images, of objects, of images that show the class.",
+    ["model", "version", "label"],
+)
+CONFIDENCE = Histogram(
+    "assay_confidence",
+    "Score of the best class of an image, or of an object.",
+    ["model", "version"],
+    buckets=_CONFIDENCE,
+)
+
+
+class Meters:
+    """The metrics of one version, looked up once."""
+
+    def __init__(self, card: ModelCard) -> None:
+        who = (card.name, str(card.version))
+        self._stages = [STAGE_SECONDS.labels(*who, stage) for stage in STAGES]
+        self._images, self._batch = IMAGES.labels(*who), BATCH_IMAGES.labels(*who)
+        self._confidence = CONFIDENCE.labels(*who)
+        self._predicted = lru_cache(maxsize=None)(
+            lambda label: PREDICTED.labels(*who, card.labels[label] if label < MAX_CLASSES else "other")
+        )
+        self.queue, self.ready = QUEUE.labels(*who), MODEL_READY.labels(*who)
+
+    def observe(self, batch: Sequence[Item], settled: Sequence[Outcome | Exception]) -> None:
+        """Note one batch; called on a slot's thread."""
+        size = 0
+        for item, outcome in zip(batch, settled, strict=True):
+            if isinstance(outcome, Outcome):
+                size = outcome.stages.batch
+                self._images.inc(item.count)
+                told = outcome.stages
+                for meter, seconds in zip(
+                    self._stages,
+                    (told.queue, told.decode, told.prepare, told.infer, told.interpret),
+                    strict=True,
+                ):
+                    meter.observe(seconds)
+                for answer in outcome.answers:
+                    self._observe_answer(answer)
+        if size:
+            self._batch.observe(size)
+
+    def _observe_answer(self, answer: Result) -> None:
+        match answer:
+            case Classification():
+                label = answer.label
+                self._predicted(label).inc()
+                self._confidence.observe(float(answer.scores[label]))
+            case Detections():
+                for label, score in zip(answer.labels.tolist(), answer.scores.tolist(), strict=True):
+                    if score >= 0.3:  # fainter ones are candidates, not predictions
+                        self._predicted(label).inc()
+                        self._confidence.observe(score)
+            case Segmentation():
+                for label in set(answer.labels[::8, ::8].ravel().tolist()):
+                    self._predicted(label).inc()
 
 
 def route_of(path: str) -> str:
-    """The path if it is one of ours, else `other`."""
-    return path if path in ROUTES else "other"
+    """The path as a route of ours, `{model}` in the place of a name, else `other`."""
+    if path in ROUTES:
+        return path
+    words = path.split("/")
+    if path.startswith("/v2/models/") and len(words) in (4, 5, 6, 7):
+        rest = words[4:]
+        if rest[:1] == ["versions"]:
+            rest = rest[2:]
+        route = "/".join(["/v2/models/{model}", *rest])
+        return route if route in ROUTES else "other"
+    if path.startswith("/v2/repository/models/") and len(words) == 6:
+        route = f"/v2/repository/models/{{model}}/{words[5]}"
+        return route if route in ROUTES else "other"
+    return "other"
+
+
+@lru_cache(maxsize=4096)  # routes times statuses; both are bounded
+def _requests(route: str, status: int) -> Counter:
+    return REQUESTS.labels(route, str(status))
+
+
+@lru_cache(maxsize=256)
+def _seconds(route: str) -> Histogram:
+    return REQUEST_SECONDS.labels(route)
+
+
+def count_request(route: str, status: int, seconds: float, code: str | None) -> None:
+    """Note one answered request; `code` is the error's, where it was one."""
+    _requests(route, status).inc()
+    _seconds(route).observe(seconds)
+    if code is not None:
+        REJECTIONS.labels(code).inc()
 
 
 def exposition() -> bytes:

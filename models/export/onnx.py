@@ -69,7 +69,7 @@ def prove_equal(net: nn.Module, path: Path, images: Tensor, outputs: Sequence[st
     Raises:
         DifferentGraph: it is above 1e-4 (of a probability, or of a pixel's hundredth).
     """
-    runner = OnnxRunner(path, input_name="images", outputs=outputs)
+    runner = OnnxRunner(path.read_bytes(), input_name="images", outputs=outputs)
     worst = 0.0
     for batch in (images, images[:1]):
         with torch.no_grad():

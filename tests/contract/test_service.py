@@ -216,7 +216,17 @@ def test_a_body_without_a_length_is_limited_too(client: TestClient) -> None:
     assert_error(response, 413, "too_large")
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/classify/more", "/v2", "/models/lamp", "/%2e%2e/secret"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/classify/more",
+        "/v2/nothing",
+        "/v2/models/lamp/nothing",
+        "/models/lamp",
+        "/%2e%2e/secret",
+    ],
+)
 def test_unknown_paths(client: TestClient, path: str) -> None:
     assert_error(client.get(path), 404, "unknown_route")
 

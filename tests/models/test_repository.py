@@ -143,15 +143,15 @@ def test_newest_is_by_number_not_by_letter(version: Version, tmp_path: Path) -> 
 def test_what_is_no_graph_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(data)
-    with pytest.raises(UnusableGraph, match=r"model\.onnx cannot be loaded"):
-        OnnxRunner(path, input_name="images", outputs=["logits"])
+    with pytest.raises(UnusableGraph, match="the graph cannot be loaded"):
+        OnnxRunner(path.read_bytes(), input_name="images", outputs=["logits"])
 
 
 def test_a_card_for_another_graph_is_refused(version: Version) -> None:
     with pytest.raises(UnusableGraph, match=r"inputs \['pictures'\]"):
-        OnnxRunner(version.model_path, input_name="pictures", outputs=["logits"])
+        OnnxRunner(version.model_path.read_bytes(), input_name="pictures", outputs=["logits"])
     with pytest.raises(UnusableGraph, match=r"outputs \['boxes'\]"):
-        OnnxRunner(version.model_path, input_name="images", outputs=["logits", "boxes"])
+        OnnxRunner(version.model_path.read_bytes(), input_name="images", outputs=["logits", "boxes"])
 
 
 def test_the_gpu_is_chosen_when_it_is_there() -> None:

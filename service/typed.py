@@ -1,0 +1,119 @@
+"""`POST /classify`, `/detect`, `/segment`: pictures in a form or as the body, answers as JSON.
+
+BentoML's own file parameters fetch URLs that are given as text and answer a broken image with
+500. So no upload passes through them: the body is read, limited and split here, and text where
+a file belongs is refused, never followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from python_multipart.multipart import parse_options_header
+
+from models.card import TaskName
+from models.wire import answer_of
+from service.body import read_body
+from service.calls import Call, Reply, json_reply
+from service.errors import BadParameter, NoImage, UnsupportedBody
+from service.intake import Pixels, check_count, picture_piece
+from service.multipart import FIELD, Parts
+from service.running import Running
+
+__all__ = ["PARAMETERS", "ClassifyParameters", "DetectParameters", "Parameters", "answer"]
+
+
+class Parameters(BaseModel):
+    """What any request may say besides its images, in the query or as form fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    model: str | None = Field(None, max_length=64, description="Needed when several models do the task.")
+    version: PositiveInt | None = Field(None, description="The latest when not given.")
+
+
+class ClassifyParameters(Parameters):
+    """`POST /classify`."""
+
+    top_k: PositiveInt = Field(5, le=1000, description="Classes named for each image.")
+    scores: bool = Field(False, description="Also give the score of every class.")
+
+
+class DetectParameters(Parameters):
+    """`POST /detect`."""
+
+    score_threshold: float = Field(0.3, ge=0, le=1, description="Weaker objects are left out.")
+
+
+PARAMETERS: Mapping[TaskName, type[Parameters]] = {
+    "classification": ClassifyParameters,
+    "detection": DetectParameters,
+    "segmentation": Parameters,
+}
+Asked = TypeVar("Asked", bound=Parameters)
+
+
+async def answer(running: Running, call: Call, task: TaskName) -> Reply:
+    """bytes -> intake -> prepare -> infer -> interpret -> wire.
+
+    Raises:
+        ServiceError: whatever is wrong with the request or the moment.
+    """
+    told = _query(call)
+    media, options = parse_options_header(call.text(b"content-type"))
+    form = media == b"multipart/form-data"
+    if not (form or media.startswith(b"image/") or media == b"application/octet-stream"):
+        kind = media.decode("latin-1")[:80]
+        raise UnsupportedBody(f"content type must be multipart/form-data or image/*, got {kind!r}")
+    if not form:  # all is known but the picture: a full queue refuses it unread
+        asked = _parameters(told, PARAMETERS[task])
+        running.engine.admit(running.registry.find(task, asked.model, asked.version), 1, call.deadline)
+    body = await read_body(call, running.settings, running.memory)
+    files = [body]
+    if form:
+        parts = Parts(running.settings.max_images)
+        parts.read(body, options.get(b"boundary", b""))
+        files, told = parts.files, told + parts.texts
+    if not files:
+        raise NoImage(f"the request must hold an image file in the field {FIELD!r}, got none")
+    asked = _parameters(told, PARAMETERS[task])
+    live = running.registry.find(task, asked.model, asked.version)
+    check_count(len(files), running.settings.max_images)
+    call.model, call.images = f"{live.card.name}/{live.card.version}", len(files)
+    pixels = Pixels(running.settings.max_pixels)
+    outcomes = await running.engine.run(
+        live, [picture_piece(live, file, pixels) for file in files], deadline=call.deadline, gone=call.gone
+    )
+    results = [result for outcome in outcomes for result in outcome.answers]
+    wanted = asked.model_dump(exclude={"model", "version"})
+
+    def written() -> Reply:
+        return json_reply(answer_of(live.card, results, **wanted))
+
+    # A label map has hundreds of thousands of pixels; the loop must not wait for their runs.
+    return await asyncio.to_thread(written) if task == "segmentation" else written()
+
+
+def _query(call: Call) -> list[tuple[str, str]]:
+    query = call.scope.get("query_string", b"")
+    return parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=64) if query else []
+
+
+def _parameters(told: Iterable[tuple[str, str]], kind: type[Asked]) -> Asked:
+    values: dict[str, str] = {}
+    for name, value in told:
+        if name in values:
+            raise BadParameter(f"{name[:40]!r} must be given once, got it twice")
+        values[name] = value
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            raise BadParameter(f"parameters are {', '.join(kind.model_fields)}, got {name[:40]!r}") from error
+        raise BadParameter(f"{name}: {first['msg']}, got {values.get(name, '')[:40]!r}") from error
