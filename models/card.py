@@ -31,7 +31,7 @@ class InputSpec(_Frozen):
             with `fill`; `crop` keeps it and cuts the middle out of an image whose short side was
             scaled to size / `crop_fraction`.
         mean, std: one number per channel in 8-bit levels; a float input is (x - mean) / std.
-        dtype: `uint8` inputs get the plain levels, no mean or std.
+        dtype: of the graph's input. Inputs of whole numbers get the plain levels, no mean or std.
         scaled_decode: JPEGs much larger than the input are decoded at a few eighths of their size.
             Faster; the answers change a little, so it is off unless somebody measured by how much.
     """
@@ -40,7 +40,7 @@ class InputSpec(_Frozen):
     height: int = Field(ge=1, le=8192)
     width: int = Field(ge=1, le=8192)
     layout: Literal["NCHW", "NHWC"] = "NCHW"
-    dtype: Literal["float32", "uint8"] = "float32"
+    dtype: Literal["float32", "float16", "float64", "uint8", "int32", "int64"] = "float32"
     channels: Literal["RGB", "BGR", "L"] = "RGB"
     resize: Literal["stretch", "letterbox", "crop"] = "stretch"
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"

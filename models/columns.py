@@ -79,7 +79,12 @@ def from_columns(task: TaskName, columns: Mapping[str, Array], images: int) -> l
     results: list[Result]
     if task == "detection":
         boxes, scores, labels = (columns[f"answer.{name}"] for name in ("boxes", "scores", "labels"))
-        own = [columns["answer.images"] == i for i in range(images)]
+        whose = columns["answer.images"]
+        if not len(whose) == len(boxes) == len(scores) == len(labels):
+            raise ValueError("the columns must have one length")
+        own = [whose == i for i in range(images)]
+        if sum(int(rows.sum()) for rows in own) != len(whose):
+            raise ValueError(f"every object must lie in one of {images} pictures")
         results = [Detections(boxes[rows], scores[rows], labels[rows]) for rows in own]
     elif task == "classification":
         results = [Classification(scores) for scores in columns["answer.scores"]]

@@ -37,7 +37,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 ORIENTATION = 0x0112  # the EXIF tag
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SMALL_BYTES, _SMALL_PIXELS = 1 << 14, 128 * 128
-_HEAD_BYTES = 1 << 16  # EXIF and XMP lie in front of the pixels
+_SCAN, _MAX_SEGMENTS = 0xDA, 1024  # the JPEG marker in front of the pixels, and how far it is looked for
 _UPRIGHT: dict[int, Callable[[Array], Array]] = {
     2: lambda p: p[:, ::-1],
     3: lambda p: p[::-1, ::-1],
@@ -135,12 +135,21 @@ def read_picture(
     Raises:
         UnreadableImage: not one of `FORMATS`, truncated or corrupt.
     """
+    counted = 0
+
+    def count(pixels: int) -> None:
+        """Both readers tell; only what the second finds beyond the first is new."""
+        nonlocal counted
+        if pixels > counted:
+            admit(pixels - counted)
+            counted = pixels
+
     if bytes(data[:3]) == b"\xff\xd8\xff":
-        picture = _read_jpeg(data, admit, wanted)
+        picture = _read_jpeg(data, count, wanted)
         if picture is not None:
             return picture
     with _opened(data) as opened:
-        admit(opened.width * opened.height)
+        count(opened.width * opened.height)
         pixels = _loaded(opened)
     return Picture(pixels, (pixels.shape[0], pixels.shape[1]))
 
@@ -165,14 +174,20 @@ def _read_jpeg(
         pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=least[0], min_width=least[1])
     except ValueError:
         return None
-    eighths = next(k for k in range(1, 9) if math.ceil(height * k / 8) == len(pixels))
+    # Counted down: of few pixels, seven eighths are all of them.
+    eighths = next(k for k in range(8, 0, -1) if _eighths((height, width), k) == pixels.shape[:2])
     upright = _UPRIGHT.get(turn)
     return Picture(pixels if upright is None else np.ascontiguousarray(upright(pixels)), shape, eighths / 8)
 
 
+def _eighths(shape: Shape, k: int) -> Shape:
+    """What libjpeg makes of (H, W) at k eighths of its size."""
+    return math.ceil(shape[0] * k / 8), math.ceil(shape[1] * k / 8)
+
+
 def _orientation(data: bytes | memoryview) -> int:
     """EXIF's number for how the picture was held, 1 to 8; 1 is upright."""
-    head = bytes(data[:_HEAD_BYTES])
+    head = bytes(data[: _head_bytes(data)])
     if b"Exif\0\0" not in head and b"Orientation" not in head:  # the second is XMP's
         return 1
     with _opened(data) as picture:
@@ -181,6 +196,22 @@ def _orientation(data: bytes | memoryview) -> int:
         except Exception:  # broken EXIF of an intact picture
             return 1
     return turn if turn in _UPRIGHT else 1
+
+
+def _head_bytes(data: bytes | memoryview) -> int:
+    """Length of what lies in front of the first scan: EXIF and XMP, perhaps behind a large colour profile.
+
+    All of the file where its segments do not lead there.
+    """
+    at = 2
+    for _ in range(_MAX_SEGMENTS):
+        if at + 4 > len(data) or data[at] != 0xFF:
+            break
+        if data[at + 1] == _SCAN:
+            return at
+        fill = data[at + 1] == 0xFF  # a marker may have any number of these in front
+        at += 1 if fill else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return len(data)
 
 
 def _loaded(picture: Image.Image) -> Array:

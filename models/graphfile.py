@@ -27,6 +27,7 @@ _WAYS: Mapping[str, Mapping[int, str]] = {
 }
 _NAME, _EXTERNAL_DATA, _DATA_LOCATION = 8, 13, 14  # of a tensor
 _DEEPEST = 64
+_MOST = (1 << 32) - 1
 
 
 class BrokenGraph(ValueError):
@@ -66,6 +67,8 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
+        if key > _MOST:  # onnxruntime would cut it to 32 bits and see another field than we
+            raise BrokenGraph(f"a field's number must have 32 bits, got {key}")
         field, wire = key >> 3, key & 7
         if wire == 0:
             number, at = _varint(data, at)

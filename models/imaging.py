@@ -6,6 +6,7 @@ masks are taken back to the image as sent by the same numbers that took it there
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,6 +25,8 @@ _RESAMPLING = {
 }
 # A scaled decode keeps this many pixels for each one of the input: below 2, answers change.
 _SPARE = 2
+# Cropped to its middle, a picture of one row would first be scaled to millions of columns.
+_MOST_SCALED = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +84,23 @@ def wanted(shape: Shape, spec: InputSpec) -> Shape:
 def fit(image: Array, spec: InputSpec, *, shape: Shape | None = None, scale: float = 1.0) -> Array:
     """uint8 RGB `(H, W, 3)` -> the graph's input for one image, `(C, H, W)` or `(H, W, C)` by layout.
 
-    Antialiased (Pillow) when it shrinks. float32 inputs are (x - mean) / std of 8-bit levels.
+    Antialiased (Pillow) when it shrinks. Float inputs are (x - mean) / std of 8-bit levels, in float32
+    and then rounded to the input's own type.
 
     Args:
         shape: (H, W) of the picture as sent, where `image` has less detail.
         scale: pixels of `image` for each pixel sent; see `models.decoding.Picture`.
     """
     pixels = _laid(image, spec, shape or (image.shape[0], image.shape[1]), scale)
-    if spec.dtype == "uint8":
-        return np.ascontiguousarray(pixels if spec.layout == "NHWC" else pixels.transpose(2, 0, 1))
+    if not spec.dtype.startswith("float"):
+        plain = pixels if spec.layout == "NHWC" else pixels.transpose(2, 0, 1)
+        return np.ascontiguousarray(plain, spec.dtype)
     levels = _levels(spec.mean, spec.std)
     planar = np.empty((pixels.shape[2], *pixels.shape[:2]), np.float32)
     for channel, values in enumerate(levels):
         np.take(values, pixels[..., channel], out=planar[channel], mode="clip")
-    return planar if spec.layout == "NCHW" else np.ascontiguousarray(planar.transpose(1, 2, 0))
+    laid = planar if spec.layout == "NCHW" else np.ascontiguousarray(planar.transpose(1, 2, 0))
+    return laid if spec.dtype == "float32" else laid.astype(spec.dtype)
 
 
 @lru_cache(maxsize=64)
@@ -107,11 +113,18 @@ def _levels(mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
 
 def _laid(image: Array, spec: InputSpec, shape: Shape, scale: float) -> Array:
     """uint8 `(height, width, C)` of the input, channels in the graph's order."""
+    if image.shape == (spec.height, spec.width, 3) and shape == image.shape[:2] and spec.crop_fraction == 1:
+        if spec.channels == "RGB":
+            return image
+        if spec.channels == "BGR":
+            return image[..., ::-1]
     picture = Image.fromarray(image)
     if spec.channels == "L":
         picture = picture.convert("L")
     new_height, new_width = _scaled(shape, spec)
-    if picture.size != (new_width, new_height):
+    if spec.resize == "crop" and new_height * new_width > _MOST_SCALED:
+        picture = _middle(picture, spec, (new_height, new_width), (shape[0] * scale, shape[1] * scale))
+    elif picture.size != (new_width, new_height):
         # The last row and column of a scaled decode may lie partly beyond the picture.
         whole = (0.0, 0.0, shape[1] * scale, shape[0] * scale) if scale != 1.0 else None
         picture = picture.resize((new_width, new_height), _RESAMPLING[spec.interpolation], box=whole)
@@ -121,6 +134,29 @@ def _laid(image: Array, spec: InputSpec, shape: Shape, scale: float) -> Array:
         picture = canvas
     pixels = np.asarray(picture).reshape(spec.height, spec.width, -1)
     return pixels[..., ::-1] if spec.channels == "BGR" else pixels
+
+
+def _middle(picture: Image.Image, spec: InputSpec, scaled: Shape, whole: tuple[float, float]) -> Image.Image:
+    """Scaled and cropped in one: the same pixels but for rounding, and only those that are kept.
+
+    Args:
+        scaled: (H, W) that all of it would have.
+        whole: (H, W) of the picture in its own pixels.
+    """
+    top, bottom, first_row, last_row = _kept(spec.height, scaled[0], whole[0], picture.height)
+    left, right, first, last = _kept(spec.width, scaled[1], whole[1], picture.width)
+    part = picture.crop((first, first_row, last, last_row))
+    box = (left - first, top - first_row, right - first, bottom - first_row)
+    return part.resize((spec.width, spec.height), _RESAMPLING[spec.interpolation], box=box)
+
+
+def _kept(size: int, scaled: int, side: float, pixels: int) -> tuple[float, float, int, int]:
+    """Along one side: where the kept part begins and ends, and the pixels that a filter wants for it."""
+    pixel = side / scaled
+    start = -_corner(size - scaled) * pixel
+    stop = min(start + size * pixel, side)
+    reach = math.ceil(3 * max(1.0, pixel))
+    return start, stop, max(0, math.floor(start) - reach), min(pixels, math.ceil(stop) + reach)
 
 
 def resample(planes: Array, placement: Placement, spec: InputSpec, shape: Shape) -> Array:

@@ -21,7 +21,17 @@ import numpy as np
 
 from models.results import Array
 
-__all__ = ["DATATYPES", "BadTensor", "Blob", "Tensor", "datatype_of", "read_json", "read_raw", "write_raw"]
+__all__ = [
+    "DATATYPES",
+    "BadTensor",
+    "Blob",
+    "Tensor",
+    "brief",
+    "datatype_of",
+    "read_json",
+    "read_raw",
+    "write_raw",
+]
 
 DATATYPES: Mapping[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
@@ -39,6 +49,7 @@ DATATYPES: Mapping[str, np.dtype[Any]] = {
 }
 _NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 MAX_RANK = 8
+MAX_VALUES = 1 << 48  # more than fits anywhere, and little enough to be counted in bytes
 Blob: TypeAlias = bytes | memoryview
 
 
@@ -81,6 +92,9 @@ def _size(name: str, datatype: str, shape: Sequence[int]) -> int:
         raise BadTensor(f"{name!r} must have 1 to {MAX_RANK} dimensions, got {len(shape)}")
     if min(shape) < 0:
         raise BadTensor(f"the shape of {name!r} must not be negative, got {list(shape)}")
+    # Of a shape with a 0 in it too: an array counts its strides without.
+    if math.prod(side or 1 for side in shape) > MAX_VALUES:
+        raise BadTensor(f"the shape of {name!r} must have at most {MAX_VALUES} values, got {list(shape)}")
     return math.prod(shape)
 
 
@@ -136,13 +150,18 @@ def read_json(
     return Tensor(name, datatype, shape, _numbers(name, datatype, flat).reshape(shape))
 
 
+def brief(value: Any) -> str:
+    """A JSON value for a message; a list or an object only by its kind, for it may be long or deep."""
+    return type(value).__name__ if isinstance(value, list | dict) else repr(str(value)[:40])
+
+
 def _flat(name: str, data: list[Any], size: int) -> list[Any]:
     """The values in row-major order; nesting deeper than `MAX_RANK` is refused."""
     flat: list[Any] = data
     for _ in range(MAX_RANK):
         if not any(isinstance(value, list) for value in flat):
             break
-        if not all(isinstance(value, list) for value in flat):
+        if len({len(value) if isinstance(value, list) else -1 for value in flat}) > 1:
             raise BadTensor(f"the data of {name!r} must be nested evenly")
         flat = [value for inner in flat for value in inner]
     if len(flat) != size:
@@ -154,7 +173,10 @@ def _element(name: str, text: Any, content_type: str | None) -> bytes:
     if not isinstance(text, str):
         raise BadTensor(f"the data of {name!r} must be strings, got {type(text).__name__}")
     if content_type != "base64":
-        return text.encode()
+        try:
+            return text.encode()
+        except UnicodeEncodeError as error:  # half of a surrogate pair
+            raise BadTensor(f"the data of {name!r} must be text: {error.reason}") from error
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -167,7 +189,7 @@ def _numbers(name: str, datatype: str, flat: list[Any]) -> Array:
     allowed = {"b": (bool,), "u": (int,), "i": (int,), "f": (int, float)}[dtype.kind]
     strange = next((v for v in flat if type(v) not in allowed), None)
     if strange is not None or (None in flat):
-        raise BadTensor(f"the data of {name!r} must be {datatype}, got {str(strange)[:40]!r}")
+        raise BadTensor(f"the data of {name!r} must be {datatype}, got {brief(strange)}")
     try:
         with np.errstate(over="ignore"):
             values = np.array(flat, dtype=dtype)

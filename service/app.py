@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -68,6 +69,11 @@ class VisionService:
     def __init__(self) -> None:
         start_logging()
         self.running = start(functools.cache(lambda: openapi.document(_described())))
+
+    @bentoml.on_deployment
+    def replace_dead_workers() -> None:  # BentoML calls it on the class, in the parent
+        """In a container too, where BentoML would go on without them until the last one is dead."""
+        os.environ.pop("BENTOML_CONTAINERIZED", None)
 
     @bentoml.on_startup
     async def take_signals(self) -> None:

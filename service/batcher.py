@@ -75,7 +75,6 @@ class Item:
         deadline: when nobody waits for it any more, in the engine's time.
         wanted: False once the client left or another piece of the request failed.
         settle: takes the outcome or the error; called on the event loop.
-        light: small enough to be decoded and prepared in well under a millisecond.
     """
 
     load: Callable[[], Rows]
@@ -84,7 +83,6 @@ class Item:
     wanted: Callable[[], bool]
     settle: Callable[[Item, Outcome | Exception], None]
     interpret: bool = True
-    light: bool = False
     place: int = 0
     queued_at: float = 0.0
 
@@ -148,9 +146,9 @@ class Batcher:
             return False
         return self.waiting >= self._most() or now - self._queue[0].queued_at >= self.delay_s
 
-    def is_light(self, most_s: float) -> bool:
-        """Whether the first item is light and known to be run in less than this time."""
-        return bool(self._queue) and self._queue[0].light and 0 < self.least_s <= most_s
+    def is_short(self, count: int, most_s: float) -> bool:
+        """Whether nothing waits and so many images are known to be run in less than this time."""
+        return not self._queue and 0 < self.least_s * count <= most_s
 
     def _most(self) -> int:
         """Images in a batch: what the graph takes, cut to what is run in `batch_s`."""
@@ -160,17 +158,12 @@ class Batcher:
             else max(1, min(self.max_batch, int(self.batch_s / self.image_s)))
         )
 
-    def take(self, now: float, slots: int = 1, most_s: float = math.inf) -> list[Item]:
+    def take(self, now: float, slots: int = 1) -> list[Item]:
         """The next batch for one of `slots` free slots; what expired or is not wanted falls out first.
 
         The others get their share, so that a short queue is spread over the cores.
-
-        Args:
-            most_s: takes no more than is run in this time, but one image always.
         """
         limit = min(self._most(), math.ceil(self.waiting / max(1, slots)))
-        if self.least_s > 0 and most_s < math.inf:
-            limit = max(1, min(limit, int(most_s / self.least_s)))
         batch: list[Item] = []
         count = 0
         while self._queue:
@@ -179,7 +172,7 @@ class Batcher:
                 self._drop("gone", Expired("nobody waits for the answer any more"))
             elif item.deadline <= now:
                 self._drop("expired", Expired("the time of the request was over before its turn came"))
-            elif batch and (count + item.count > limit or item.light != batch[0].light):
+            elif batch and count + item.count > limit:
                 break
             else:
                 batch.append(self._pop())

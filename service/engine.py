@@ -24,9 +24,8 @@ __all__ = ["Engine", "Piece"]
 
 TELL_S = 0.2
 # Handing over to a thread and back costs a quarter of a millisecond, and two threads that both want
-# the interpreter cost each other more. What takes less than that is run on the loop, a little at a time.
-HERE_S = 0.0006
-TURN_S = 0.002
+# the interpreter cost each other more. What takes little more than that is run on the loop itself.
+AT_ONCE_S = 0.001
 
 
 @dataclass(slots=True)
@@ -36,7 +35,7 @@ class Piece:
     Attributes:
         load: makes its rows.
         count: images in it.
-        light: see `Item`.
+        light: small enough to be decoded and prepared in well under a millisecond.
     """
 
     load: Callable[[], Rows]
@@ -109,11 +108,14 @@ class Engine:
         """
         loop = self._loop = asyncio.get_running_loop()
         now = time.monotonic()
-        self.admit(live, sum(piece.count for piece in pieces), deadline)
+        count = sum(piece.count for piece in pieces)
+        if live.queue.is_short(count, AT_ONCE_S) and all(piece.light for piece in pieces):
+            return _run_at_once(live, pieces, now, interpret)
+        self.admit(live, count, deadline)
         ticket = _Ticket(len(pieces), gone, loop)
         live.queue.offer(
             [
-                Item(p.load, p.count, deadline, ticket.wanted, ticket.settle, interpret, p.light, place)
+                Item(p.load, p.count, deadline, ticket.wanted, ticket.settle, interpret, place)
                 for place, p in enumerate(pieces)
             ],
             now,
@@ -162,27 +164,13 @@ class Engine:
         self._pumping = False
         now = time.monotonic()
         for lane in sorted(self._lanes, key=lambda lane: lane.queue.oldest):
-            if lane.queue.due(now) and lane.queue.is_light(HERE_S):
-                self._run_here(lane, now)
-            while self._free and lane.queue.due(now) and not lane.queue.is_light(HERE_S):
+            while self._free and lane.queue.due(now):
                 self._hand_over(lane, now)
             if not lane.queue.waiting:
                 del self._lanes[lane]
-        if self._loop is None or not self._lanes:
-            return
-        if any(lane.queue.is_light(HERE_S) for lane in self._lanes):
-            self._pump_soon(self._loop)
-        elif self._free:  # somebody waits for company
+        if self._free and self._lanes and self._loop is not None:  # somebody waits for company
             wait = min(lane.queue.oldest + lane.queue.delay_s for lane in self._lanes) - now
             self._loop.call_later(max(wait, 0.0005), self._pump)
-
-    def _run_here(self, lane: Live, now: float) -> None:
-        """One short batch on the loop itself; the rest has its turn after everybody else's."""
-        batch = lane.queue.take(now, most_s=TURN_S)
-        if batch:
-            settled, busy_s = _run(lane, batch, now)
-            lane.queue.learn(busy_s, sum(item.count for item in batch))
-            self._settle(lane, batch, settled)
 
     def _hand_over(self, lane: Live, now: float) -> None:
         batch = lane.queue.take(now, self._free)
@@ -205,15 +193,10 @@ class Engine:
     ) -> None:
         """A slot is free again. Settling comes first: a failure makes other pieces unwanted."""
         self._free += 1
-        live.queue.learn(busy_s, sum(item.count for item in batch))
-        self._settle(live, batch, settled)
-        self._pump()
-
-    @staticmethod
-    def _settle(live: Live, batch: list[Item], settled: list[Outcome | Exception]) -> None:
-        live.stats.note(batch, settled)
+        live.note(batch, settled, busy_s)
         for item, outcome in zip(batch, settled, strict=True):
             item.settle(item, outcome)
+        self._pump()
 
     def close(self) -> None:
         """Let what runs end; start nothing that waits."""
@@ -230,5 +213,25 @@ def _run(live: Live, batch: list[Item], taken: float) -> tuple[list[Outcome | Ex
     if live.predictor is None:
         raise RuntimeError(f"{live.card.name} was chosen before it was ready")
     settled = run_batch(live.predictor, batch, taken)
-    live.meters.observe(batch, settled)
     return settled, time.monotonic() - taken
+
+
+def _run_at_once(live: Live, pieces: Sequence[Piece], now: float, interpret: bool) -> list[Outcome]:
+    """Without a queue, a thread or a future. Raises what the first failed piece raised."""
+    batch = [Item(p.load, p.count, now, _yes, _nothing, interpret, queued_at=now) for p in pieces]
+    settled, busy_s = _run(live, batch, now)
+    live.note(batch, settled, busy_s)
+    outcomes: list[Outcome] = []
+    for outcome in settled:
+        if isinstance(outcome, Exception):
+            raise outcome
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _yes() -> bool:
+    return True
+
+
+def _nothing(_item: Item, _outcome: Outcome | Exception) -> None:
+    """Nobody waits apart."""

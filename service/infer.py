@@ -96,6 +96,13 @@ def _output(live: Live, wanted: Wanted, array: Array, behind: list[bytes]) -> di
     """One output's JSON; its bytes are put `behind` where they were asked for so."""
     told: dict[str, Any] = {"name": wanted.name, "datatype": datatype_of(array), "shape": list(array.shape)}
     values: Array | list[bytes] = array
+    if array.dtype.kind == "O":  # text, which onnxruntime gives as objects
+        values = [str(text).encode() for text in array.ravel()]
+    if (wanted.best or not wanted.binary) and array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise NotFinite(
+            f"{wanted.name!r} holds NaN or infinity, which JSON and a ranking have no place for; "
+            "ask for binary data"
+        )
     if wanted.best:
         values = _best(array, wanted.best, live.card.labels)
         told |= {"datatype": "BYTES", "shape": [len(array), len(values) // len(array)]}
@@ -106,10 +113,6 @@ def _output(live: Live, wanted: Wanted, array: Array, behind: list[bytes]) -> di
     elif isinstance(values, list):
         told["data"] = [value.decode() for value in values]
     else:
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise NotFinite(
-                f"{wanted.name!r} holds NaN or infinity, which JSON has no word for; ask for binary data"
-            )
         flat = np.ascontiguousarray(array).ravel()
         told["data"] = flat.astype(np.float32) if flat.dtype == np.float16 else flat
     return told
@@ -117,7 +120,9 @@ def _output(live: Live, wanted: Wanted, array: Array, behind: list[bytes]) -> di
 
 def _best(scores: Array, count: int, labels: Sequence[str]) -> list[bytes]:
     """The `classification` extension: `value:index:label` of the best, row by row."""
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    # Turned round twice instead of negated: unsigned numbers and truth values cannot be.
+    last = scores.shape[1] - 1
+    order = last - np.argsort(scores[:, ::-1], axis=1, kind="stable")[:, ::-1][:, :count]
     return [
         f"{float(row[i]):f}:{i}:{labels[i] if i < len(labels) else ''}".encode()
         for row, best in zip(scores, order.tolist(), strict=True)

@@ -25,7 +25,7 @@ from models.columns import ports_of
 from models.ports import Port
 from models.results import Array
 from models.tensors import BadTensor as Unreadable
-from models.tensors import Tensor, datatype_of, read_json, read_raw
+from models.tensors import Tensor, brief, datatype_of, read_json, read_raw
 from service.batcher import Rows
 from service.engine import Piece
 from service.errors import BadRequest, BadTensor, ImageTooLarge, NotFinite
@@ -105,8 +105,9 @@ def read_request(live: Live, body: bytes, header: str, kind: str, settings: Serv
         ServiceError: 400, 413 or 422.
     """
     try:
-        if header == "0" or (not header and kind.startswith("image/")):
-            return _raw(live, body, settings)
+        picture = not header and kind.startswith("image/")
+        if picture or header == "0":
+            return _raw(live, body, settings, picture=picture)
         request, buffer = _parsed(body, header)
         tensor = _tensor(live, request, buffer)
     except Unreadable as error:
@@ -115,15 +116,19 @@ def read_request(live: Live, body: bytes, header: str, kind: str, settings: Serv
     wanted = _wanted(live, request, pictures)
     timeout = request.parameters.get("timeout")
     if timeout is not None and (type(timeout) is not int or timeout < 0):
-        raise BadRequest(f"the parameter 'timeout' must be whole microseconds, got {str(timeout)[:40]!r}")
+        raise BadRequest(f"the parameter 'timeout' must be whole microseconds, got {brief(timeout)}")
     seconds = timeout / 1e6 if timeout else None  # 0 is the protocol's "no limit"
     return Work(pieces, sum(piece.count for piece in pieces), wanted, request.id, seconds)
 
 
-def _raw(live: Live, body: bytes, settings: ServiceSettings) -> Work:
-    """The whole body is the one element of the one input; all outputs are binary."""
+def _raw(live: Live, body: bytes, settings: ServiceSettings, *, picture: bool) -> Work:
+    """The whole body is the one element of the one input; all outputs are binary.
+
+    Args:
+        picture: the content type says that it is one; else a body of just the right size is a tensor.
+    """
     (port,) = live.inputs[:1]
-    if len(body) == port.row_bytes and not _magic(body):
+    if not picture and len(body) == port.row_bytes and not _magic(body):
         tensor = read_raw(
             port.name, datatype_of(np.empty(0, port.dtype)), (1, *port.shape[1:]), memoryview(body)
         )
@@ -180,7 +185,7 @@ def _tensor(live: Live, request: _Request, buffer: memoryview) -> Tensor:
         )
     if type(size) is not int or size != len(buffer):
         raise BadRequest(
-            f"binary_data_size must be the {len(buffer)} bytes behind the JSON, got {str(size)[:40]}"
+            f"binary_data_size must be the {len(buffer)} bytes behind the JSON, got {brief(size)}"
         )
     if told.data is not None:
         raise BadRequest(f"{told.name!r} must have data or binary_data_size, not both")
@@ -250,8 +255,9 @@ def _wanted(live: Live, request: _Request, pictures: bool) -> list[Wanted]:
             raise BadRequest(f"outputs must be some of {', '.join(known)}, each once, got {told.name[:80]!r}")
         best = told.parameters.get("classification", 0)
         if type(best) is not int or not 0 <= best <= 1000:
-            raise BadRequest(f"classification must be 0 to 1000, got {str(best)[:40]}")
-        if best and len(known[told.name].shape) != 2:
+            raise BadRequest(f"classification must be 0 to 1000, got {brief(best)}")
+        port = known[told.name]
+        if best and (len(port.shape) != 2 or port.dtype.kind == "O"):
             raise BadRequest(f"classification needs an output of scores, got {told.name!r}")
         wanted.append(Wanted(told.name, told.parameters.get("binary_data", every) is True, best))
     return wanted

@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -34,7 +35,12 @@ class JsonLines(logging.Formatter):
 
 
 def _stamp(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return f"{_second(int(seconds))}.{int(seconds % 1 * 1000):03d}+00:00"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class AccessLog:
@@ -46,14 +52,12 @@ class AccessLog:
     def __init__(self) -> None:
         self._lines: list[bytes] = []
 
-    def add(self, fields: dict[str, Any]) -> bool:
-        """Note one answered request; True if it is the first of a new lot."""
+    def add(self, fields: dict[str, Any]) -> None:
+        """Note one answered request."""
         head = {"time": _stamp(time.time()), "level": "info", "log": "assay.access", "message": "answered"}
         self._lines.append(orjson.dumps(head | fields, option=orjson.OPT_APPEND_NEWLINE))
         if len(self._lines) >= 256:
             self.flush()
-            return False
-        return len(self._lines) == 1
 
     def flush(self) -> None:
         """Write what has been noted."""

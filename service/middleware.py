@@ -21,9 +21,10 @@ from starlette.datastructures import MutableHeaders
 
 from service.calls import App, Call, Message, Receive, Reply, Scope, Send, error_reply
 from service.errors import NotReady, ServiceError, restated
-from service.logs import AccessLog, get_log
+from service.logs import get_log
 from service.routes import dispatch
 from service.running import Running
+from service.tally import flush
 from service.telemetry import IN_FLIGHT, count_request, route_of
 
 __all__ = ["Edge", "request_id_of"]
@@ -31,7 +32,7 @@ __all__ = ["Edge", "request_id_of"]
 SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # a caller's own id goes into logs and headers
 TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C traceparent
 QUIET = {"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"}  # asked by machines, often
-FLUSH_S = 0.25
+TICK_S = 0.25
 log = get_log("access")
 
 
@@ -51,7 +52,8 @@ class Edge:
 
     def __init__(self, app: App, *, current: Callable[[], Running | None], outermost: bool = False) -> None:
         self.app, self._current, self._outermost = app, current, outermost
-        self._log = AccessLog()
+        self._in_flight = 0
+        self._ticking = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or "request_id" in scope.setdefault("state", {}):
@@ -66,14 +68,14 @@ class Edge:
         timeout_s = running.settings.timeout_s if running is not None else 30.0
         call = Call(scope, receive, request_id, began + timeout_s, headers)
         answer = _Answer(send, request_id, closing=running is not None and running.drain.began)
-        IN_FLIGHT.inc()
+        self._in_flight += 1
         try:
             await self._answered(running, call, answer)
         finally:
-            IN_FLIGHT.dec()
+            self._in_flight -= 1
             if running is not None:
                 running.memory.release(call)
-            self._note(call, answer, time.monotonic() - began)
+            self._note(running, call, answer, time.monotonic() - began)
 
     async def _answered(self, running: Running | None, call: Call, answer: _Answer) -> None:
         try:
@@ -92,9 +94,12 @@ class Edge:
             if not answer.started:
                 await answer.give(error_reply(ServiceError(), call.request_id))
 
-    def _note(self, call: Call, answer: _Answer, seconds: float) -> None:
+    def _note(self, running: Running | None, call: Call, answer: _Answer, seconds: float) -> None:
         route = route_of(call.path)
         count_request(route, answer.status, seconds, answer.code)
+        if running is None:
+            return
+        self._tick_soon(running)
         if call.path in QUIET:
             return
         fields: dict[str, Any] = {
@@ -111,8 +116,21 @@ class Edge:
         traced = TRACE.fullmatch(call.text(b"traceparent"))
         if traced is not None:
             fields["trace_id"] = traced[1]
-        if self._log.add(fields):
-            asyncio.get_running_loop().call_later(FLUSH_S, self._log.flush)
+        running.log.add(fields)
+
+    def _tick_soon(self, running: Running) -> None:
+        """Write the log and set the gauge a few times a second, and once after the last request."""
+        if not self._ticking:
+            self._ticking = True
+            asyncio.get_running_loop().call_later(TICK_S, self._tick, running)
+
+    def _tick(self, running: Running) -> None:
+        self._ticking = False
+        running.log.flush()
+        flush()
+        IN_FLIGHT.set(self._in_flight)
+        if self._in_flight:
+            self._tick_soon(running)
 
 
 class _Answer:

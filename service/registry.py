@@ -8,6 +8,7 @@ so a switch never splits one.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from models.ports import Port
 from models.repository import RepositoryError, Seen, Version, look, opened, read_version
 from models.results import Result
 from models.tasks import Predictor
-from service.batcher import Batcher
+from service.batcher import Batcher, Item, Outcome
 from service.errors import ModelRequired, NotLoaded, NotReady, UnknownModel, WrongTask
 from service.logs import get_log
 from service.settings import ServiceSettings
@@ -62,6 +63,12 @@ class Live:
         if self.version is None:
             raise NotReady(f"{self.seen.name!r} is {self.state}: {self.error or 'try again soon'}")
         return self.version.card
+
+    def note(self, batch: Sequence[Item], settled: Sequence[Outcome | Exception], busy_s: float) -> None:
+        """Count one batch, and learn how long such a one takes. On the event loop only."""
+        self.queue.learn(busy_s, sum(item.count for item in batch))
+        self.stats.note(batch, settled)
+        self.meters.observe(batch, settled)
 
     @property
     def meters(self) -> Meters:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import unquote
 
 from models.card import TaskName
 from service import oip, typed
@@ -33,7 +32,7 @@ async def dispatch(running: Running, call: Call, *, methods: bool) -> Reply | No
         ServiceError: whatever goes wrong.
     """
     path = call.path
-    if path.startswith("/v2"):
+    if path == "/v2" or path.startswith("/v2/"):
         return await _v2(running, call)
     if path in TYPED and methods:
         _require(call, "POST")
@@ -62,8 +61,11 @@ def _plain(running: Running, path: str) -> Reply:
 
 
 async def _v2(running: Running, call: Call) -> Reply:
-    """`/v2/...`. Names in a path are looked up in a table, never on a disk."""
-    words = [unquote(word) for word in call.path.split("/")[2:]]
+    """`/v2/...`. Names in a path are looked up in a table, never on a disk.
+
+    The path is read as it is: decoding it once more would make paths `Access` has not seen.
+    """
+    words = call.path.split("/")[2:]
     match words:
         case [] | [""]:
             _require(call, "GET")
@@ -90,7 +92,7 @@ async def _v2(running: Running, call: Call) -> Reply:
 
 
 async def _model(running: Running, call: Call, name: str, version: int | None, rest: list[str]) -> Reply:
-    if rest not in ([], ["infer"], ["ready"], ["config"], ["stats"]):
+    if not name or rest not in ([], ["infer"], ["ready"], ["config"], ["stats"]):
         raise UnknownRoute(f"nothing is served at {call.path[:80]}")
     _require(call, "POST" if rest == ["infer"] else "GET")
     live = running.registry.find(None, name, version)

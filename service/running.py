@@ -9,8 +9,10 @@ from service.access import Access
 from service.body import Memory
 from service.drain import Drain
 from service.engine import Engine
+from service.logs import AccessLog
 from service.registry import Registry
 from service.settings import ServiceSettings
+from service.tally import flush
 
 __all__ = ["Running", "start"]
 
@@ -30,6 +32,7 @@ class Running:
     access: Access
     drain: Drain
     document: Callable[[], bytes]
+    log: AccessLog
 
     @property
     def ready(self) -> bool:
@@ -37,9 +40,11 @@ class Running:
         return self.registry.ready and not self.drain.began
 
     def close(self) -> None:
-        """Let what runs end."""
+        """Let what runs end, and write what was noted."""
         self.registry.stop()
         self.engine.close()
+        self.log.flush()
+        flush()
 
 
 def start(document: Callable[[], bytes]) -> Running:
@@ -55,6 +60,7 @@ def start(document: Callable[[], bytes]) -> Running:
         access,
         Drain(settings.drain_s),
         document,
+        AccessLog(),
     )
     registry.start()
     return running

@@ -60,7 +60,8 @@ class ServiceSettings(BaseSettings):
         1, description="Processes; each loads every model. Threads do more for less."
     )
     runs: PositiveInt = Field(
-        default_factory=usable_cpus, description="Batches run at once, one thread each (default: CPUs)."
+        default_factory=lambda told: max(1, usable_cpus() // told["workers"]),
+        description="Batches run at once in one process, a thread each.",
     )
     threads: PositiveInt = Field(
         1, description="Threads of one run of a graph; more than 1 helps single large images only."

@@ -15,63 +15,68 @@ STAGES = ("queue", "compute_input", "compute_infer", "compute_output")
 
 
 @dataclass(slots=True)
-class _Sum:
-    count: int = 0
-    ns: int = 0
-
-    def add(self, count: int, seconds: float) -> None:
-        self.count += count
-        self.ns += int(seconds * 1e9)
-
-    def told(self) -> dict[str, int]:
-        return {"count": self.count, "ns": self.ns}
-
-
-def _sums(*names: str) -> dict[str, _Sum]:
-    return {name: _Sum() for name in names}
-
-
-@dataclass(slots=True)
 class Stats:
-    """Counts and nanoseconds; touched on the event loop only."""
+    """Counts and seconds; touched on the event loop only.
+
+    Attributes:
+        seconds: of every answered piece, a sum for each of `STAGES`.
+        batches: size of a run -> how many there were, and their seconds of the last three stages.
+    """
 
     images: int = 0
-    runs: int = 0
-    last_ms: int = 0
-    totals: dict[str, _Sum] = field(default_factory=lambda: _sums("success", "fail", *STAGES))
-    batches: dict[int, dict[str, _Sum]] = field(default_factory=dict)
+    answered: int = 0
+    failed: int = 0
+    last_s: float = 0.0
+    seconds: list[float] = field(default_factory=lambda: [0.0] * len(STAGES))
+    batches: dict[int, list[float]] = field(default_factory=dict)
 
     def note(self, batch: Sequence[Item], settled: Sequence[Outcome | Exception]) -> None:
         """Count one batch."""
-        self.last_ms = int(time.time() * 1000)
-        done = [(i, o) for i, o in zip(batch, settled, strict=True) if isinstance(o, Outcome)]
-        for _ in range(len(batch) - len(done)):
-            self.totals["fail"].add(1, 0.0)
-        for item, outcome in done:
-            s = outcome.stages
-            parts = (s.queue, s.decode + s.prepare, s.infer, s.interpret)
+        run: list[float] | None = None
+        seconds = self.seconds
+        for item, outcome in zip(batch, settled, strict=True):
+            if not isinstance(outcome, Outcome):
+                self.failed += 1
+                continue
+            told = outcome.stages
+            ready = told.decode + told.prepare
+            if run is None:
+                run = self.batches.setdefault(told.batch, [0, 0.0, 0.0, 0.0])
+                run[0] += 1
+                run[2] += told.infer
+            run[1] += ready
+            run[3] += told.interpret
             self.images += item.count
-            self.totals["success"].add(1, sum(parts))
-            for name, seconds in zip(STAGES, parts, strict=True):
-                self.totals[name].add(1, seconds)
-        if done:
-            self.runs += 1
-            stages = [outcome.stages for _, outcome in done]
-            sums = self.batches.setdefault(stages[0].batch, _sums(*STAGES[1:]))
-            sums["compute_input"].add(1, sum(s.decode + s.prepare for s in stages))
-            sums["compute_infer"].add(1, stages[0].infer)
-            sums["compute_output"].add(1, sum(s.interpret for s in stages))
+            self.answered += 1
+            seconds[0] += told.queue
+            seconds[1] += ready
+            seconds[2] += told.infer
+            seconds[3] += told.interpret
+        self.last_s = time.time()
 
     def told(self) -> dict[str, Any]:
         """The protocol's object, without the model's name and version."""
-        never = {"cache_hit": _Sum().told(), "cache_miss": _Sum().told()}
+        stages = {name: _told(self.answered, s) for name, s in zip(STAGES, self.seconds, strict=True)}
         return {
-            "last_inference": self.last_ms,
+            "last_inference": int(self.last_s * 1000),
             "inference_count": self.images,
-            "execution_count": self.runs,
-            "inference_stats": {**{name: total.told() for name, total in self.totals.items()}, **never},
+            "execution_count": sum(int(run[0]) for run in self.batches.values()),
+            "inference_stats": {
+                "success": _told(self.answered, sum(self.seconds)),
+                "fail": _told(self.failed, 0.0),
+                **stages,
+                "cache_hit": _told(0, 0.0),
+                "cache_miss": _told(0, 0.0),
+            },
             "batch_stats": [
-                {"batch_size": size, **{name: total.told() for name, total in sums.items()}}
-                for size, sums in sorted(self.batches.items())
+                {
+                    "batch_size": size,
+                    **{name: _told(int(run[0]), s) for name, s in zip(STAGES[1:], run[1:], strict=True)},
+                }
+                for size, run in sorted(self.batches.items())
             ],
         }
+
+
+def _told(count: int, seconds: float) -> dict[str, int]:
+    return {"count": count, "ns": int(seconds * 1e9)}

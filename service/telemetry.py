@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -25,6 +26,7 @@ from prometheus_client import (
 from models.card import ModelCard
 from models.results import Classification, Detections, Result, Segmentation
 from service.batcher import Item, Outcome
+from service.tally import Count, Spread, flush
 
 __all__ = [
     "BATCH_IMAGES",
@@ -49,6 +51,7 @@ __all__ = [
 # Edges in seconds: a 28-pixel digit takes under 1 ms, a photograph on a small CPU about 100 ms.
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _CONFIDENCE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 MAX_CLASSES = 256  # predicted classes with a series of their own; the rest is `other`
 ROUTES = (
     "/",
@@ -88,9 +91,7 @@ STAGE_SECONDS = Histogram(
     buckets=_SECONDS,
 )
 IMAGES = Counter("assay_images_total", "Images answered.", ["model", "version"])
-BATCH_IMAGES = Histogram(
-    "assay_batch_images", "Images in one run.", ["model", "version"], buckets=(1, 2, 4, 8, 16, 32, 64, 128)
-)
+BATCH_IMAGES = Histogram("assay_batch_images", "Images in one run.", ["model", "version"], buckets=_BATCHES)
 QUEUE = Gauge(
     "assay_queue_images", "Images waiting for a run.", ["model", "version"], multiprocess_mode="livesum"
 )
@@ -117,32 +118,34 @@ CONFIDENCE = Histogram(
 
 
 class Meters:
-    """The metrics of one version, looked up once."""
+    """The metrics of one version, looked up once. Touched on the event loop only, but for its gauges."""
 
     def __init__(self, card: ModelCard) -> None:
         who = (card.name, str(card.version))
-        self._stages = [STAGE_SECONDS.labels(*who, stage) for stage in STAGES]
-        self._images, self._batch = IMAGES.labels(*who), BATCH_IMAGES.labels(*who)
-        self._confidence = CONFIDENCE.labels(*who)
+        self._stages = [Spread(STAGE_SECONDS.labels(*who, stage), _SECONDS) for stage in STAGES]
+        self._images = Count(IMAGES.labels(*who))
+        self._batch = Spread(BATCH_IMAGES.labels(*who), _BATCHES)
+        self._confidence = Spread(CONFIDENCE.labels(*who), _CONFIDENCE)
+        named = min(len(card.labels), MAX_CLASSES)
         self._predicted = lru_cache(maxsize=None)(
-            lambda label: PREDICTED.labels(*who, card.labels[label] if label < MAX_CLASSES else "other")
+            lambda label: Count(PREDICTED.labels(*who, card.labels[label] if label < named else "other"))
         )
         self.queue, self.ready = QUEUE.labels(*who), MODEL_READY.labels(*who)
 
     def observe(self, batch: Sequence[Item], settled: Sequence[Outcome | Exception]) -> None:
-        """Note one batch; called on a slot's thread."""
+        """Note one batch."""
         size = 0
         for item, outcome in zip(batch, settled, strict=True):
             if isinstance(outcome, Outcome):
-                size = outcome.stages.batch
-                self._images.inc(item.count)
                 told = outcome.stages
-                for meter, seconds in zip(
-                    self._stages,
-                    (told.queue, told.decode, told.prepare, told.infer, told.interpret),
-                    strict=True,
-                ):
-                    meter.observe(seconds)
+                size = told.batch
+                self._images.inc(item.count)
+                queue, decode, prepare, infer, interpret = self._stages
+                queue.observe(told.queue)
+                decode.observe(told.decode)
+                prepare.observe(told.prepare)
+                infer.observe(told.infer)
+                interpret.observe(told.interpret)
                 for answer in outcome.answers:
                     self._observe_answer(answer)
         if size:
@@ -182,13 +185,18 @@ def route_of(path: str) -> str:
 
 
 @lru_cache(maxsize=4096)  # routes times statuses; both are bounded
-def _requests(route: str, status: int) -> Counter:
-    return REQUESTS.labels(route, str(status))
+def _requests(route: str, status: int) -> Count:
+    return Count(REQUESTS.labels(route, str(status)))
 
 
 @lru_cache(maxsize=256)
-def _seconds(route: str) -> Histogram:
-    return REQUEST_SECONDS.labels(route)
+def _seconds(route: str) -> Spread:
+    return Spread(REQUEST_SECONDS.labels(route), _SECONDS)
+
+
+@lru_cache(maxsize=256)
+def _rejections(code: str) -> Count:
+    return Count(REJECTIONS.labels(code))
 
 
 def count_request(route: str, status: int, seconds: float, code: str | None) -> None:
@@ -196,13 +204,22 @@ def count_request(route: str, status: int, seconds: float, code: str | None) -> 
     _requests(route, status).inc()
     _seconds(route).observe(seconds)
     if code is not None:
-        REJECTIONS.labels(code).inc()
+        _rejections(code).inc()
 
 
 def exposition() -> bytes:
     """All metrics in Prometheus's text form, of every worker where there are several."""
+    flush()
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
+    _forget_the_dead(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """A worker that was killed leaves its gauges behind, and its requests would be in flight for ever."""
+    for pid in {path.stem.rpartition("_")[2] for path in folder.glob("gauge_live*_*.db")}:
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            multiprocess.mark_process_dead(int(pid))  # type: ignore[no-untyped-call]

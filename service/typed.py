@@ -8,18 +8,21 @@ a file belongs is refused, never followed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from python_multipart.multipart import parse_options_header
 
 from models.card import TaskName
+from models.decoding import decode, encode_png
+from models.drawing import drawn
+from models.results import Detections, Result
 from models.wire import answer_of
 from service.body import read_body
 from service.calls import Call, Reply, json_reply
-from service.errors import BadParameter, NoImage, UnsupportedBody
+from service.errors import BadParameter, NoImage, UnsupportedBody, Unusable
 from service.intake import Pixels, check_count, picture_piece
 from service.multipart import FIELD, Parts
 from service.running import Running
@@ -90,12 +93,27 @@ async def answer(running: Running, call: Call, task: TaskName) -> Reply:
     )
     results = [result for outcome in outcomes for result in outcome.answers]
     wanted = asked.model_dump(exclude={"model", "version"})
+    if call.text(b"accept").strip().lower() == "image/png":
+        return await asyncio.to_thread(_drawn, files, results, live.card.labels, wanted)
 
     def written() -> Reply:
         return json_reply(answer_of(live.card, results, **wanted))
 
     # A label map has hundreds of thousands of pixels; the loop must not wait for their runs.
     return await asyncio.to_thread(written) if task == "segmentation" else written()
+
+
+def _drawn(
+    files: Sequence[bytes], results: Sequence[Result], labels: Sequence[str], wanted: dict[str, Any]
+) -> Reply:
+    """The answer on its picture, for `Accept: image/png`."""
+    if len(files) != 1:
+        raise Unusable(f"Accept: image/png draws one picture, got {len(files)}; ask for JSON")
+    result = results[0]
+    if isinstance(result, Detections):
+        result = result[result.scores >= wanted["score_threshold"]]
+    picture = drawn(decode(files[0]), result, labels, top=wanted.get("top_k", 5))
+    return Reply(encode_png(picture), headers=[(b"content-type", b"image/png")])
 
 
 def _query(call: Call) -> list[tuple[str, str]]:

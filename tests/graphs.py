@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+from models.card import ModelCard
 from models.publish import publish
 
-__all__ = ["dim_or_light", "repository"]
+__all__ = ["dim_or_light", "repository", "typed_repository"]
 
 SIZE = 8
 
 
-def _model(nodes: list[Any], outputs: list[Any], constants: dict[str, np.ndarray]) -> bytes:
+def _model(
+    nodes: list[Any],
+    outputs: list[Any],
+    constants: dict[str, np.ndarray],
+    *,
+    type: int = TensorProto.FLOAT,  # noqa: A002
+) -> bytes:
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["N", 3, SIZE, SIZE])],
+        [helper.make_tensor_value_info("images", type, ["N", 3, SIZE, SIZE])],
         outputs,
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
@@ -77,6 +85,57 @@ def light_pixels() -> bytes:
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2, SIZE, SIZE])],
         {"one": np.array(1, np.float32)},
     )
+
+
+def echo(dtype: str) -> bytes:
+    """Takes any type; gives it back, and beside `dim_or_light`'s logits what other types make of it."""
+    own = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    nodes = [
+        helper.make_node("Identity", ["images"], ["echo"]),
+        helper.make_node("Cast", ["images"], ["levels"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["images"], ["truth"], to=TensorProto.BOOL),
+        helper.make_node("ReduceMean", ["levels"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "one"], ["column"]),
+        helper.make_node("Log", ["column"], ["log"]),
+        helper.make_node("Gemm", ["column", "weight"], ["logits"], transB=1),
+        helper.make_node("Cast", ["logits"], ["whole"], to=TensorProto.UINT8),
+        helper.make_node("Cast", ["column"], ["text"], to=TensorProto.STRING),
+    ]
+    info = helper.make_tensor_value_info
+    outputs = [
+        info("logits", TensorProto.FLOAT, ["N", 2]),
+        info("echo", own, ["N", 3, SIZE, SIZE]),
+        info("truth", TensorProto.BOOL, ["N", 3, SIZE, SIZE]),
+        info("whole", TensorProto.UINT8, ["N", 2]),
+        info("log", TensorProto.FLOAT, ["N", 1]),
+        info("text", TensorProto.STRING, ["N", 1]),
+    ]
+    constants = {"one": np.array([1]), "weight": np.array([[1.0], [2.0]], np.float32)}
+    return _model(nodes, outputs, constants, type=own)
+
+
+def typed_repository(root: Path) -> Path:
+    """`echo-float16/1` and so on, one for each type a card may name; `text/1` gives text, and has no pair."""
+    facts: dict[str, Any] = {
+        "version": 1,
+        "task": "classification",
+        "family": "logits",
+        "outputs": ("logits", "echo", "truth", "whole", "log"),
+        "labels": ("some", "twice"),
+        "licence": "Apache-2.0",
+        "max_batch": 4,
+    }
+    golden = np.full((6, 9, 3), 90, np.uint8)
+    for dtype in ("float32", "float16", "float64", "uint8", "int32", "int64"):
+        spec = {"height": SIZE, "width": SIZE, "dtype": dtype}
+        publish(root, echo(dtype), {**facts, "name": f"echo-{dtype}", "input": spec}, golden_image=golden)
+    graph = echo("float32")
+    told = {**facts, "name": "text", "input": {"height": SIZE, "width": SIZE}, "outputs": ("logits", "text")}
+    folder = root / "text" / "1"
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(graph)
+    ModelCard(**told, sha256=hashlib.sha256(graph).hexdigest()).write(folder / "card.json")
+    return root
 
 
 def repository(root: Path) -> Path:

@@ -22,6 +22,7 @@ HEAVY = {
     "simplejpeg": ("models/decoding.py",),
     "PIL": (
         "models/decoding.py",
+        "models/drawing.py",
         "models/imaging.py",
         "models/scenes.py",
         "eval/corruptions/",

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from models.decoding import encode_png
+from models.decoding import decode, encode_png
 from models.wire import ClassifyAnswer, DetectAnswer, SegmentAnswer
 from service.telemetry import ROUTES
 from tests.contract.running import started
@@ -309,3 +309,16 @@ def test_metrics_count(client: TestClient) -> None:
     before = images()
     sent(client, "/classify", LIGHT, DARK, LIGHT)
     assert images() == before + 3
+
+
+@pytest.mark.parametrize("route", TASKS)
+def test_the_answer_can_be_drawn(client: TestClient, route: str) -> None:
+    picture = np.full((60, 80, 3), 230, np.uint8)
+    files = [("image", ("i.png", encode_png(picture)))]
+    accept = {"accept": "image/png"}
+    response = client.post(route, files=files, headers=accept)
+    assert response.headers["content-type"] == "image/png"
+    shown = decode(response.content)
+    assert shown.shape == picture.shape
+    assert (shown != picture).any()
+    assert_error(client.post(route, files=files * 2, headers=accept), 422, "unusable")

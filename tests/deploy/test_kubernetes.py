@@ -82,7 +82,8 @@ def test_probes_and_drain(rendered: dict[str, dict[str, Any]]) -> None:
     paths = {name: only[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
     assert paths == {"startup": "/readyz", "readiness": "/readyz", "liveness": "/livez"}
     settings = rendered["ConfigMap"]["data"]
-    drain = only["lifecycle"]["preStop"]["sleep"]["seconds"] + float(settings["ASSAY_TIMEOUT_S"])
+    drain = float(settings["ASSAY_DRAIN_S"]) + float(settings["ASSAY_TIMEOUT_S"])
+    assert float(settings["ASSAY_DRAIN_S"]) > 2 * only["readinessProbe"]["periodSeconds"] - 1
     assert pod(rendered)["terminationGracePeriodSeconds"] > drain
 
 

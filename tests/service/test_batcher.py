@@ -33,7 +33,6 @@ class Told:
             named.get("wanted", lambda: True),
             settle,
             place=place,
-            light=named.get("light", False),
         )
 
 
@@ -96,7 +95,6 @@ def test_a_batch_takes_what_is_run_in_its_time() -> None:
     assert len(queue.take(1)) == 5
     queue.learn(10, 1)  # whatever it costs, one is taken
     assert len(queue.take(1)) == 1
-    assert len(queue.take(1, most_s=0)) == 1
 
 
 def test_several_images_in_an_item_are_never_split() -> None:
@@ -105,14 +103,19 @@ def test_several_images_in_an_item_are_never_split() -> None:
     assert [places(queue.take(1)) for _ in range(2)] == [[0], [1, 2]]
 
 
-def test_light_and_heavy_do_not_share() -> None:
+def test_short_is_what_was_measured_and_waits_for_nobody() -> None:
     told, queue = Told(), Batcher(4, 99, 9)
-    queue.offer([told.item(0, light=True), told.item(1, light=True), told.item(2)], now=0)
+    assert not queue.is_short(1, 1.0)  # nothing was measured yet
     queue.learn(0.001, 1)
-    assert queue.is_light(0.002)
-    assert not queue.is_light(0.0005)
-    assert places(queue.take(1)) == [0, 1]
-    assert not queue.is_light(0.002)
+    assert queue.is_short(2, 0.002)
+    assert not queue.is_short(3, 0.002)
+    queue.learn(0.1, 1)  # once disturbed is not slow for ever after
+    assert queue.is_short(1, 0.002)
+    for _ in range(100):
+        queue.learn(0.1, 1)
+    assert not queue.is_short(1, 0.002)
+    queue.offer([told.item(0)], now=0)
+    assert not queue.is_short(1, 10)
 
 
 def test_the_first_waits_for_company_no_longer_than_it_may() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from service.batcher import Outcome
-from service.engine import HERE_S, Engine
+from service.engine import AT_ONCE_S, Engine
 from service.errors import BadTensor, Expired, NotReady, Overloaded, TooLate, UndecodableImage
 from service.settings import ServiceSettings
 from tests.service.fakes import held, piece
@@ -190,7 +190,7 @@ def test_short_work_is_done_on_the_loop(repository: Path) -> None:
 
     async def work(engine: Engine) -> None:
         for light in (True, True, False):
-            live.queue.least_s = HERE_S / 2 if where else 0.0
+            live.queue.least_s = AT_ONCE_S / 2 if where else 0.0
             one = piece(1, light=light)
             rows = one.load()
 

@@ -34,7 +34,13 @@ TINY_FACTS: dict[str, Any] = {
 RESNET18_FACTS: dict[str, Any] = {
     **_SHARED,
     "name": "resnet18",
-    "input": InputSpec(height=224, width=224, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)),
+    "input": InputSpec(
+        height=224,
+        width=224,
+        scaled_decode=True,  # one of the things measured; it matters to the large JPEG only
+        mean=(123.675, 116.28, 103.53),
+        std=(58.395, 57.12, 57.375),
+    ),
     "labels": tuple(f"class-{i}" for i in range(1000)),
     "max_batch": 8,
 }

@@ -1,0 +1,60 @@
+"""A result drawn on its picture, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from models.results import Array, Classification, Detections, Result, Segmentation
+
+__all__ = ["PALETTE", "drawn"]
+
+PALETTE = np.array(  # Okabe and Ito's colours, then a grey; told apart by the colour-blind too
+    [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0],
+     [204, 121, 167], [160, 160, 160]], np.uint8,
+)  # fmt: skip
+_LINE = 14  # pixels of a line of text in Pillow's own font
+
+
+def drawn(image: Array, result: Result, labels: Sequence[str], *, top: int = 5) -> Array:
+    """uint8 RGB `(H, W, 3)` -> the same with the answer on it.
+
+    The `top` best classes in the corner; boxes with class and score; or each class's pixels tinted, the
+    first class left as it is.
+    """
+    match result:
+        case Segmentation():
+            return _tinted(image, result)
+        case Classification():
+            picture = Image.fromarray(image)
+            lines = [f"{labels[i]} {result.scores[i]:.2f}" for i in result.top(top)]
+            for row, line in enumerate(lines):
+                _write(picture, (2, 2 + row * _LINE), line, (255, 255, 255))
+        case Detections():
+            picture = Image.fromarray(image)
+            _boxed(picture, result, labels)
+    return np.asarray(picture)
+
+
+def _tinted(image: Array, found: Segmentation) -> Array:
+    colours = PALETTE[(found.labels - 1) % len(PALETTE)]
+    mixed = (image.astype(np.uint16) + colours) // 2
+    return np.where((found.labels > 0)[..., None], mixed, image).astype(np.uint8)
+
+
+def _boxed(picture: Image.Image, found: Detections, labels: Sequence[str]) -> None:
+    width = max(1, round(min(picture.size) / 200))
+    pen = ImageDraw.Draw(picture)
+    for box, score, label in zip(found.boxes.tolist(), found.scores, found.labels, strict=True):
+        colour = tuple(PALETTE[label % len(PALETTE)].tolist())
+        pen.rectangle(box, outline=colour, width=width)
+        _write(picture, (box[0] + width, max(0, box[1] - _LINE)), f"{labels[label]} {score:.2f}", colour)
+
+
+def _write(picture: Image.Image, at: tuple[float, float], text: str, colour: tuple[int, ...]) -> None:
+    """Text on a dark ground, readable on any picture."""
+    pen = ImageDraw.Draw(picture)
+    pen.rectangle(pen.textbbox(at, text), fill=(20, 20, 20))
+    pen.text(at, text, fill=colour)
