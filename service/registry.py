@@ -7,6 +7,7 @@ so a switch never splits one.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -113,6 +114,8 @@ class Registry:
             except Exception:
                 self.error = "looking at the repository failed; the log knows why"
                 log.exception(self.error)
+            if not self._looked.is_set():
+                gc.freeze()  # modules and models stay: the collector need not visit them again and again
             self._looked.set()
             if not self._settings.poll_s or self._stopped.wait(self._settings.poll_s):
                 return

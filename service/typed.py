@@ -29,6 +29,8 @@ from service.running import Running
 
 __all__ = ["PARAMETERS", "ClassifyParameters", "DetectParameters", "Parameters", "answer"]
 
+MAX_FIELDS = 64  # of a query
+
 
 class Parameters(BaseModel):
     """What any request may say besides its images, in the query or as form fields."""
@@ -117,8 +119,13 @@ def _drawn(
 
 
 def _query(call: Call) -> list[tuple[str, str]]:
-    query = call.scope.get("query_string", b"")
-    return parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=64) if query else []
+    query = call.scope.get("query_string", b"").decode("latin-1")
+    if not query:
+        return []
+    try:
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        raise BadParameter(f"a query must have at most {MAX_FIELDS} parameters, got more") from error
 
 
 def _parameters(told: Iterable[tuple[str, str]], kind: type[Asked]) -> Asked:
