@@ -54,7 +54,8 @@ def _boxed(picture: Image.Image, found: Detections, labels: Sequence[str]) -> No
 
 
 def _write(picture: Image.Image, at: tuple[float, float], text: str, colour: tuple[int, ...]) -> None:
-    """Text on a dark ground, readable on any picture."""
+    """Text on a dark ground, readable on any picture; moved left where it would leave it."""
     pen = ImageDraw.Draw(picture)
+    at = (max(0.0, min(at[0], picture.width - pen.textlength(text) - 1)), at[1])
     pen.rectangle(pen.textbbox(at, text), fill=(20, 20, 20))
     pen.text(at, text, fill=colour)

@@ -11,6 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from service.access import Access, KeysError
+from service.settings import ServiceSettings
+
 __all__ = ["main"]
 
 
@@ -20,7 +25,20 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=3000, help="port; 0 picks a free one (default: 3000)")
     options = parser.parse_args()
-    port = options.port or _free_port(options.host)
+    try:
+        settings = ServiceSettings()
+        Access(settings.api_keys_file, settings.admin_keys_file)
+        port = _usable_port(options.host, options.port)
+    except ValidationError as error:
+        for wrong in error.errors(include_url=False):
+            if wrong["type"] == "default_factory_not_called":  # only because of another's error
+                continue
+            name = f"ASSAY_{'_'.join(map(str, wrong['loc'])).upper()}"
+            sys.stderr.write(f"Error: {name}: {wrong['msg']}, got {str(wrong['input'])[:80]!r}\n")
+        return 2
+    except (KeysError, OSError) as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return 2
     # BentoML wipes the metrics folder of its home at start: two servers must not share one.
     home = None if "BENTOML_HOME" in os.environ else tempfile.mkdtemp(prefix="assay-")
     defaults = {
@@ -43,9 +61,15 @@ def main() -> int:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
+def _usable_port(host: str, port: int) -> int:
+    """The port, or a free one for 0. Raises OSError, in words, where nothing can listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise OSError(f"nothing can listen on {host}:{port} ({error}); choose another --port") from error
         return int(probe.getsockname()[1])
 
 
