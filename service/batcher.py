@@ -96,6 +96,7 @@ class Batcher:
         max_waiting: most images in the queue; a request that finds it empty may always wait.
         batch_s: a batch takes no more images than are run in this time.
         delay_s: how long the first image may wait for others.
+        waiting, running: images in the queue; images taken and not finished, as the engine says.
         image_s: running mean of a slot's seconds for one image; 0 until something ran.
         least_s: the least of the latest ones: what an image costs when nothing else disturbs.
     """
@@ -107,6 +108,7 @@ class Batcher:
     image_s: float = 0.0
     least_s: float = 0.0
     waiting: int = 0
+    running: int = 0
     dropped: dict[str, int] = field(default_factory=lambda: {"expired": 0, "gone": 0})
     _queue: deque[Item] = field(default_factory=deque)
 
@@ -132,8 +134,8 @@ class Batcher:
 
     @property
     def backlog_s(self) -> float:
-        """Seconds one slot would need for everything that waits."""
-        return self.waiting * self.image_s
+        """Seconds one slot would need for everything that waits or is being run."""
+        return (self.waiting + self.running) * self.image_s
 
     @property
     def oldest(self) -> float:
@@ -144,7 +146,12 @@ class Batcher:
         """Whether a batch may be taken: enough wait for a full one, or the first waited long enough."""
         if not self._queue:
             return False
-        return self.waiting >= self._most() or now - self._queue[0].queued_at >= self.delay_s
+        return self.has_full or now - self._queue[0].queued_at >= self.delay_s
+
+    @property
+    def has_full(self) -> bool:
+        """Whether a batch taken now would be no larger if it were taken later."""
+        return self.waiting >= self._most()
 
     def is_short(self, count: int, most_s: float) -> bool:
         """Whether nothing waits and so many images are known to be run in less than this time."""

@@ -26,6 +26,8 @@ TELL_S = 0.2
 # Handing over to a thread and back costs a quarter of a millisecond, and two threads that both want
 # the interpreter cost each other more. What takes little more than that is run on the loop itself.
 AT_ONCE_S = 0.001
+# A slot that ends finds its next batch in front of it, instead of waiting for the loop to have a turn.
+AHEAD = 1
 
 
 @dataclass(slots=True)
@@ -75,9 +77,10 @@ class Engine:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
-        self._free = settings.runs
+        self._free = settings.runs  # below 0: batches that wait ahead
         self._lanes: dict[Live, None] = {}  # those with something waiting, in order of arrival
-        self._batches: queue.SimpleQueue[tuple[Live, list[Item], float] | None] = queue.SimpleQueue()
+        self._busy: dict[Live, None] = {}  # those with a batch that runs or waits ahead
+        self._batches: queue.SimpleQueue[tuple[Live, list[Item]] | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pumping = False
         self._told: set[Live] = set()  # those whose gauge will be set soon
@@ -110,7 +113,7 @@ class Engine:
         now = time.monotonic()
         count = sum(piece.count for piece in pieces)
         if live.queue.is_short(count, AT_ONCE_S) and all(piece.light for piece in pieces):
-            return _run_at_once(live, pieces, now, interpret)
+            return _run_at_once(live, pieces, now, deadline, interpret)
         self.admit(live, count, deadline)
         ticket = _Ticket(len(pieces), gone, loop)
         live.queue.offer(
@@ -138,7 +141,7 @@ class Engine:
         if not live.queue.has_room(count):
             raise Overloaded(f"{live.queue.waiting} images wait for this model, no more may; try again soon")
         own_s = live.queue.image_s * count
-        waits_s = sum(lane.queue.backlog_s for lane in self._lanes) / self._settings.runs
+        waits_s = sum(lane.queue.backlog_s for lane in {*self._lanes, *self._busy}) / self._settings.runs
         if self._lanes and time.monotonic() + waits_s + own_s > deadline:
             raise Overloaded(f"what waits takes {waits_s:.1f} s, longer than there is time; try again soon")
 
@@ -164,19 +167,25 @@ class Engine:
         self._pumping = False
         now = time.monotonic()
         for lane in sorted(self._lanes, key=lambda lane: lane.queue.oldest):
-            while self._free and lane.queue.due(now):
+            while lane.queue.due(now) and self._takes(lane):
                 self._hand_over(lane, now)
             if not lane.queue.waiting:
                 del self._lanes[lane]
-        if self._free and self._lanes and self._loop is not None:  # somebody waits for company
+        if self._free > 0 and self._lanes and self._loop is not None:  # somebody waits for company
             wait = min(lane.queue.oldest + lane.queue.delay_s for lane in self._lanes) - now
             self._loop.call_later(max(wait, 0.0005), self._pump)
 
+    def _takes(self, lane: Live) -> bool:
+        """Whether a batch may be handed over; ahead of a free slot only one that waiting would not grow."""
+        return self._free > 0 or (self._free > -AHEAD and lane.queue.has_full)
+
     def _hand_over(self, lane: Live, now: float) -> None:
-        batch = lane.queue.take(now, self._free)
+        batch = lane.queue.take(now, max(1, self._free))
         if batch:
             self._free -= 1
-            self._batches.put((lane, batch, now))
+            self._busy[lane] = None
+            lane.queue.running += sum(item.count for item in batch)
+            self._batches.put((lane, batch))
 
     def _slot(self) -> None:
         while (job := self._batches.get()) is not None:
@@ -184,7 +193,7 @@ class Engine:
             if self._loop is None:
                 raise RuntimeError("a batch was taken before there was a loop")
             try:
-                self._loop.call_soon_threadsafe(self._finish, *job[:2], settled, busy_s)
+                self._loop.call_soon_threadsafe(self._finish, *job, settled, busy_s)
             except RuntimeError:  # the loop is closed: nobody waits any more
                 return
 
@@ -193,6 +202,9 @@ class Engine:
     ) -> None:
         """A slot is free again. Settling comes first: a failure makes other pieces unwanted."""
         self._free += 1
+        live.queue.running -= sum(item.count for item in batch)
+        if not live.queue.running:
+            del self._busy[live]
         live.note(batch, settled, busy_s)
         for item, outcome in zip(batch, settled, strict=True):
             item.settle(item, outcome)
@@ -208,18 +220,21 @@ class Engine:
             thread.join()
 
 
-def _run(live: Live, batch: list[Item], taken: float) -> tuple[list[Outcome | Exception], float]:
+def _run(live: Live, batch: list[Item]) -> tuple[list[Outcome | Exception], float]:
     """The outcomes of a batch, and the seconds it kept its slot busy."""
+    began = time.monotonic()
     if live.predictor is None:
         raise RuntimeError(f"{live.card.name} was chosen before it was ready")
-    settled = run_batch(live.predictor, batch, taken)
-    return settled, time.monotonic() - taken
+    settled = run_batch(live.predictor, batch, began)
+    return settled, time.monotonic() - began
 
 
-def _run_at_once(live: Live, pieces: Sequence[Piece], now: float, interpret: bool) -> list[Outcome]:
+def _run_at_once(
+    live: Live, pieces: Sequence[Piece], now: float, deadline: float, interpret: bool
+) -> list[Outcome]:
     """Without a queue, a thread or a future. Raises what the first failed piece raised."""
-    batch = [Item(p.load, p.count, now, _yes, _nothing, interpret, queued_at=now) for p in pieces]
-    settled, busy_s = _run(live, batch, now)
+    batch = [Item(p.load, p.count, deadline, _yes, _nothing, interpret, queued_at=now) for p in pieces]
+    settled, busy_s = _run(live, batch)
     live.note(batch, settled, busy_s)
     outcomes: list[Outcome] = []
     for outcome in settled:

@@ -10,7 +10,7 @@ import numpy as np
 from models.results import Array, Result
 from models.tasks import Predictor
 from service.batcher import Item, Outcome, Rows, Stages
-from service.errors import BadTensor, NotFinite
+from service.errors import BadTensor, Expired, NotFinite
 
 __all__ = ["run_batch"]
 
@@ -19,11 +19,14 @@ def run_batch(predictor: Predictor[Result], batch: Sequence[Item], now: float) -
     """One outcome or error for each item, same order. Nothing is raised.
 
     Args:
-        now: `time.monotonic()` at which the batch was taken from its queue.
+        now: `time.monotonic()`; what nobody waits for any more, or no longer, is not run.
     """
     settled: list[Outcome | Exception] = [RuntimeError("not run")] * len(batch)
     loaded: list[tuple[int, Rows]] = []
     for i, item in enumerate(batch):
+        if not item.wanted() or item.deadline <= now:
+            settled[i] = Expired("nobody waits for the answer any more")
+            continue
         try:
             loaded.append((i, item.load()))
         except Exception as error:  # whatever a picture does to its reader
