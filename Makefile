@@ -10,7 +10,7 @@ BIN := .venv/bin
 # The carriers' own requirements are left out on purpose; pip need not warn of it.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
-.PHONY: help setup demo serve test check format bench bench-serving load train lock clean
+.PHONY: help setup demo serve test check format bench bench-serving fuzz soak load train lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ bench: .venv/ready-dev ## Measure ours beside the reference tools; prints ratios
 bench-serving: .venv/ready-dev .venv-bench/ready ## Measure serving beside its peers (QUICK=1: 4 minutes, else 15); runs/bench/serving.json
 	$(BIN)/python -m tests.bench.serving
 
+fuzz: .venv/ready-dev .venv-fuzz/ready ## Feed half a million broken inputs to whatever reads them; runs/fuzz/serving.json
+	$(BIN)/python -m tests.fuzz
+
+soak: .venv/ready-dev ## Half an hour of everything at once on a live service (QUICK=1: 2 minutes); runs/soak/serving.json
+	$(BIN)/python -m tests.fuzz.soak
+
 load: .venv/ready-load ## Load a running service (URL=...) with Locust; CSV and HTML in runs/load
 	mkdir -p runs/load
 	$(BIN)/locust -f deploy/load/locustfile.py --headless --host $(URL) -u 4 -r 4 -t 20s \
@@ -54,7 +60,7 @@ lock: ## Pin requirements/*.txt again from the extras in pyproject.toml
 	$(PYTHON) requirements/lock.py
 
 clean: ## Remove what set-up and runs made
-	rm -rf .venv .venv-bench runs models/zoo/imagenet build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-bench .venv-fuzz runs models/zoo/imagenet build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
@@ -78,6 +84,12 @@ clean: ## Remove what set-up and runs made
 .venv-bench/ready: requirements/bench.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r requirements/bench.txt
+	touch $@
+
+# schemathesis brings its own versions of what our tests stand on.
+.venv-fuzz/ready: requirements/fuzz.txt
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check -r requirements/fuzz.txt
 	touch $@
 
 models/zoo/imagenet/1/card.json: | .venv/ready

@@ -35,8 +35,12 @@ __all__ = [
 # An allow-list: Pillow's rarer readers are where its past security bugs were.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 ORIENTATION = 0x0112  # the EXIF tag
+TILE_WIDTH, TILE_LENGTH = 322, 323  # TIFF tags
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SMALL_BYTES, _SMALL_PIXELS = 1 << 14, 128 * 128
+_PNG_BODY = 33  # where the chunk behind the header begins
+# A second header may say another size, and what is packed beside the pixels may be a thousand times larger.
+_HEAVY = {b"IHDR", b"zTXt", b"iTXt", b"iCCP"}
 _SCAN, _MAX_SEGMENTS = 0xDA, 1024  # the JPEG marker in front of the pixels, and how far it is looked for
 _UPRIGHT: dict[int, Callable[[Array], Array]] = {
     2: lambda p: p[:, ::-1],
@@ -101,14 +105,21 @@ def peek(data: bytes) -> Header:
 
 
 def is_small(data: bytes | memoryview) -> bool:
-    """Whether a PNG is decoded in well under a millisecond, by its first 24 bytes.
+    """Whether a PNG is decoded in well under a millisecond, by the heads of its chunks.
 
     A few kilobytes may hold 25 million pixels, so its length alone says nothing.
     """
     if len(data) > _SMALL_BYTES or bytes(data[:8]) != _PNG or len(data) < 24:
         return False
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    return 0 < width * height <= _SMALL_PIXELS
+    if not 0 < width * height <= _SMALL_PIXELS:
+        return False
+    at = _PNG_BODY
+    while at + 8 <= len(data):
+        if bytes(data[at + 4 : at + 8]) in _HEAVY:
+            return False
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return True
 
 
 def decode(data: bytes | memoryview) -> Array:
@@ -149,7 +160,7 @@ def read_picture(
         if picture is not None:
             return picture
     with _opened(data) as opened:
-        count(opened.width * opened.height)
+        count(max(opened.width * opened.height, _tile_pixels(opened)))
         pixels = _loaded(opened)
     return Picture(pixels, (pixels.shape[0], pixels.shape[1]))
 
@@ -212,6 +223,13 @@ def _head_bytes(data: bytes | memoryview) -> int:
         fill = data[at + 1] == 0xFF  # a marker may have any number of these in front
         at += 1 if fill else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return len(data)
+
+
+def _tile_pixels(picture: Image.Image) -> int:
+    """Pixels of a TIFF's tile: the reader makes room for a whole one, however small the picture."""
+    tags = getattr(picture, "tag_v2", {})
+    sides = [tags.get(tag, 0) for tag in (TILE_WIDTH, TILE_LENGTH)]
+    return sides[0] * sides[1] if all(isinstance(side, int) for side in sides) else 0
 
 
 def _loaded(picture: Image.Image) -> Array:

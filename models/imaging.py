@@ -7,6 +7,7 @@ masks are taken back to the image as sent by the same numbers that took it there
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,7 +17,7 @@ from PIL import Image
 from models.card import InputSpec
 from models.results import Array, Shape
 
-__all__ = ["Placement", "fit", "place", "resample", "wanted"]
+__all__ = ["Placement", "fit", "parts", "place", "resample", "wanted"]
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -27,6 +28,8 @@ _RESAMPLING = {
 _SPARE = 2
 # Cropped to its middle, a picture of one row would first be scaled to millions of columns.
 _MOST_SCALED = 1 << 24
+WHOLE = (slice(None), slice(None))
+_PART = 1 << 17  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,24 +162,39 @@ def _kept(size: int, scaled: int, side: float, pixels: int) -> tuple[float, floa
     return start, stop, max(0, math.floor(start) - reach), min(pixels, math.ceil(stop) + reach)
 
 
-def resample(planes: Array, placement: Placement, spec: InputSpec, shape: Shape) -> Array:
+def resample(
+    planes: Array, placement: Placement, spec: InputSpec, shape: Shape, part: tuple[slice, slice] = WHOLE
+) -> Array:
     """Planes of the input, at any stride, bilinearly at the pixels of the image as sent.
 
     Args:
         planes: float `(C, h, w)`; h and w are the input's size divided by the stride.
         shape: (H, W) of the image.
+        part: the rows and columns of the image that are wanted; see `parts`.
 
     Returns:
-        float32 `(C, H, W)`. Pixel centres are aligned; beyond the edge the edge is repeated.
+        float32 `(C, H, W)`, or of the part. Pixel centres are aligned; beyond the edge the edge is repeated.
     """
     stride_y, stride_x = spec.height / planes.shape[1], spec.width / planes.shape[2]
-    rows = ((np.arange(shape[0]) + 0.5) * placement.scale_y + placement.offset_y) / stride_y - 0.5
-    cols = ((np.arange(shape[1]) + 0.5) * placement.scale_x + placement.offset_x) / stride_x - 0.5
-    low, high, part = _neighbours(rows, planes.shape[1])
-    tall = planes[:, low] * (1 - part)[:, None] + planes[:, high] * part[:, None]
-    low, high, part = _neighbours(cols, planes.shape[2])
-    wide: Array = tall[:, :, low] * (1 - part) + tall[:, :, high] * part
+    rows, cols = (np.arange(*wanted.indices(side)) + 0.5 for wanted, side in zip(part, shape, strict=True))
+    rows = (rows * placement.scale_y + placement.offset_y) / stride_y - 0.5
+    cols = (cols * placement.scale_x + placement.offset_x) / stride_x - 0.5
+    left, right, across = _neighbours(cols, planes.shape[2])
+    first = left.min(initial=planes.shape[2])
+    planes = planes[:, :, first : right.max(initial=0) + 1]  # of a thin picture's part, a column or two
+    low, high, down = _neighbours(rows, planes.shape[1])
+    tall = planes[:, low] * (1 - down)[:, None] + planes[:, high] * down[:, None]
+    wide: Array = tall[:, :, left - first] * (1 - across) + tall[:, :, right - first] * across
     return wide
+
+
+def parts(shape: Shape) -> Iterator[tuple[slice, slice]]:
+    """An image of (H, W) in parts whose planes fit into a cache; all of them at once may fit into nothing."""
+    width = min(shape[1], _PART // 8)
+    height = max(1, _PART // max(width, 8))
+    for top in range(0, shape[0], height):
+        for left in range(0, shape[1], width):
+            yield slice(top, min(top + height, shape[0])), slice(left, min(left + width, shape[1]))
 
 
 def _neighbours(positions: Array, size: int) -> tuple[Array, Array, Array]:

@@ -158,7 +158,7 @@ def brief(value: Any) -> str:
 def _flat(name: str, data: list[Any], size: int) -> list[Any]:
     """The values in row-major order; nesting deeper than `MAX_RANK` is refused."""
     flat: list[Any] = data
-    for _ in range(MAX_RANK):
+    for _ in range(MAX_RANK - 1):  # `data` itself is one
         if not any(isinstance(value, list) for value in flat):
             break
         if len({len(value) if isinstance(value, list) else -1 for value in flat}) > 1:

@@ -156,23 +156,29 @@ def answer_of(
     }
 
 
-def results_of(body: Mapping[str, Any]) -> list[Result]:
+def results_of(body: Mapping[str, Any], task: TaskName, pixels: Sequence[int]) -> list[Result]:
     """The results in an answer, exactly as the model gave them.
 
     Classification needs `scores`. An answer filtered by a threshold holds what was left.
 
+    Args:
+        task: what was asked.
+        pixels: of each picture that was sent. A few bytes of runs say how large a map is; no service
+            is believed that its map is larger than the picture.
+
     Raises:
-        ValueError: the body is not an answer; names what is wrong.
+        ValueError: the body is not an answer to such a request; names what is wrong.
     """
-    readers: Mapping[str, Callable[[Mapping[str, Any]], Result]] = {
+    readers: Mapping[TaskName, Callable[[Mapping[str, Any], int], Result]] = {
         "classification": _read_classification,
         "detection": _read_detections,
         "segmentation": _read_segmentation,
     }
     try:
-        read = readers[body["task"]]
-        return [read(prediction) for prediction in body["predictions"]]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if body["task"] != task:
+            raise ValueError(f"the task must be {task}, got {str(body['task'])[:40]!r}")
+        return [readers[task](*pair) for pair in zip(body["predictions"], pixels, strict=True)]
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise ValueError(f"not an answer of this service: {type(error).__name__}: {error}") from error
 
 
@@ -199,7 +205,7 @@ def _classification(found: Classification, labels: Sequence[str], top_k: int, sc
     return {**body, "scores": found.scores} if scores else body
 
 
-def _read_classification(body: Mapping[str, Any]) -> Classification:
+def _read_classification(body: Mapping[str, Any], _: int) -> Classification:
     return Classification(np.asarray(body["scores"], np.float32))
 
 
@@ -222,18 +228,25 @@ def _mask_runs(mask: Array) -> Json:
     return {"size": list(mask.shape), "counts": counts}
 
 
-def _read_detections(body: Mapping[str, Any]) -> Detections:
+def _read_detections(body: Mapping[str, Any], pixels: int) -> Detections:
     masks = body.get("masks")
     return Detections(
         np.asarray(body["boxes"], np.float32).reshape(-1, 4),
         np.asarray(body["scores"], np.float32),
         np.asarray(body["labels"], np.int64),
-        np.stack([_read_mask(mask) for mask in masks]) if masks else None,
+        np.stack([_read_mask(mask, pixels) for mask in masks]) if masks else None,
     )
 
 
-def _read_mask(body: Mapping[str, Any]) -> Array:
+def _size(body: Mapping[str, Any], pixels: int) -> tuple[int, int]:
     height, width = body["size"]
+    if height * width != pixels:
+        raise ValueError(f"a map must have the {pixels} pixels of its picture, got {height} x {width}")
+    return height, width
+
+
+def _read_mask(body: Mapping[str, Any], pixels: int) -> Array:
+    height, width = _size(body, pixels)
     values = np.arange(len(body["counts"])) % 2
     return from_runs(values, body["counts"], (width, height)).T.astype(bool)
 
@@ -248,6 +261,5 @@ def _segmentation(found: Segmentation, labels: Sequence[str]) -> Json:
     return {"size": list(found.labels.shape), "values": values, "counts": counts, "classes": there}
 
 
-def _read_segmentation(body: Mapping[str, Any]) -> Segmentation:
-    height, width = body["size"]
-    return Segmentation(from_runs(body["values"], body["counts"], (height, width)))
+def _read_segmentation(body: Mapping[str, Any], pixels: int) -> Segmentation:
+    return Segmentation(from_runs(body["values"], body["counts"], _size(body, pixels)))

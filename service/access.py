@@ -75,7 +75,7 @@ def _offered(call: Call) -> bytes | None:
     """The digest of the key a call brings. Digests have one length, so comparing them tells nothing."""
     key = call.headers.get(b"x-api-key")
     bearer = call.headers.get(b"authorization", b"")
-    if key is None and bearer[:7].lower() == b"bearer ":
+    if not key and bearer[:7].lower() == b"bearer ":
         key = bearer[7:].strip()
     return hashlib.sha256(key).digest() if key else None
 

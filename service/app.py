@@ -42,7 +42,10 @@ def _upload(task: TaskName) -> type[IODescriptor]:
     """The documented input of a route: the task's parameters and its images."""
     kind: type[BaseModel] = PARAMETERS[task]
     fields: dict[str, Any] = {name: (info.annotation, info) for name, info in kind.model_fields.items()}
-    image = (list[Path], Field(description="One image file or several; JPEG, PNG, WebP, BMP, GIF or TIFF."))
+    image = (
+        list[Path],
+        Field(min_length=1, description="One image file or several; JPEG, PNG, WebP, BMP, GIF or TIFF."),
+    )
     made: type[IODescriptor] = create_model(kind.__name__, __base__=_Upload, image=image, **fields)
     return made
 

@@ -23,6 +23,9 @@ __all__ = ["Pixels", "array_piece", "check_count", "picture_piece"]
 
 
 SMALL_VALUES = 3 * 128 * 128  # of a picture that is resized in a few dozen microseconds
+# Each scan of a JPEG may be 33 bytes and is one pass over all pixels. Pictures have about ten; the rest is
+# room for what lies behind a picture and looks like scans, such as a film.
+MAX_SCANS = 1000
 
 
 class Pixels:
@@ -53,6 +56,8 @@ def picture_piece(live: Live, data: Blob, pixels: Pixels) -> Piece:
 
     def load() -> Rows:
         began = time.monotonic()
+        if bytes(data[:2]) == b"\xff\xd8" and bytes(data).count(b"\xff\xda") > MAX_SCANS:
+            raise UndecodableImage(f"a JPEG must have at most {MAX_SCANS} scans, got more")
         try:
             picture = read_picture(data, admit=pixels.take, wanted=least)
         except TooManyPixels as error:

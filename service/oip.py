@@ -21,7 +21,7 @@ from models.ports import Port
 from models.tensors import datatype_of
 from service.body import read_body
 from service.calls import Call, Reply, json_reply
-from service.errors import BadRequest, NotReady, UnknownModel, UnknownRoute
+from service.errors import BadRequest, NotReady, TooLarge, UnknownModel, UnknownRoute
 from service.registry import Live
 from service.running import Running
 
@@ -37,6 +37,7 @@ __all__ = [
 
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
 VERSION = "0.1.0"
+MAX_OBJECT_BYTES = 65_536  # of what is asked of the repository: a few words
 
 
 def server() -> Reply:
@@ -140,6 +141,8 @@ async def repository(running: Running, call: Call, words: Sequence[str]) -> Repl
 
 
 def _object(body: bytes) -> Mapping[str, Any]:
+    if len(body) > MAX_OBJECT_BYTES:  # parsed, a body may take thirty times its bytes
+        raise TooLarge(f"the body must have at most {MAX_OBJECT_BYTES} bytes, got {len(body)}")
     try:
         told = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError as error:
@@ -152,12 +155,13 @@ def _object(body: bytes) -> Mapping[str, Any]:
 def _policy(told: Mapping[str, Any]) -> str | None:
     """The version policy in `parameters.config`, Triton's way of saying it; other settings are refused."""
     parameters = told.get("parameters") or {}
-    config = parameters.get("config") if isinstance(parameters, dict) else None
-    if config is None:
-        if isinstance(parameters, dict) and parameters.keys() <= {"unload_dependents"}:
-            return None
+    if not isinstance(parameters, dict) or not parameters.keys() <= {"config", "unload_dependents"}:
         raise BadRequest("a load can set a version_policy and nothing else; files come from the folder")
-    policy = _object(config.encode() if isinstance(config, str) else b"[]").get("version_policy")
+    config = parameters.get("config")
+    if config is None:
+        return None
+    settings = _object(config.encode() if isinstance(config, str) else b"[]")
+    policy = settings.get("version_policy") if settings.keys() <= {"name", "version_policy"} else None
     match policy:
         case {"latest": {"num_versions": 1}}:
             return "latest"
@@ -168,7 +172,8 @@ def _policy(told: Mapping[str, Any]) -> str | None:
         ):
             return ",".join(map(str, numbers))
     raise BadRequest(
-        'version_policy must be {"latest": {"num_versions": 1}}, {"all": {}} or {"specific": ...}'
+        'config must hold nothing but a version_policy, and that must be {"latest": {"num_versions": 1}}, '
+        '{"all": {}} or {"specific": {"versions": [...]}}'
     )
 
 

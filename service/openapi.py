@@ -11,8 +11,11 @@ from typing import Any
 
 import orjson
 
-from models.wire import ErrorBody
+from models.card import TaskName
 from service.errors import ServiceError
+from service.oip import VERSION
+from service.shapes import ANSWERS, REQUESTS, schemas
+from service.typed import PARAMETERS
 
 __all__ = ["document"]
 
@@ -48,8 +51,26 @@ ROUTES: Mapping[str, tuple[str, str, tuple[int, ...]]] = {
     "/v2/repository/models/{model}/load": ("post", "Load what is in the folder. Needs an admin key.", ADMIN),
     "/v2/repository/models/{model}/unload": ("post", "Stop serving a model. Needs an admin key.", ADMIN),
 }
-TYPED = ("/classify", "/detect", "/segment")
+TYPED: Mapping[str, TaskName] = {
+    "/classify": "classification",
+    "/detect": "detection",
+    "/segment": "segmentation",
+}
 BINARY = {"schema": {"type": "string", "format": "binary"}}
+TEXT = {"text/plain": {"schema": {"type": "string"}}}
+# One picture of two pixels, which every model takes whose input has this name.
+EXAMPLE = {
+    "inputs": [
+        {"name": "images", "datatype": "UINT8", "shape": [1, 1, 2, 3], "data": [0, 0, 0, 255, 255, 255]}
+    ]
+}
+REFERENCE = "#/components/schemas/"
+INFO = {
+    "title": "Assay",
+    "version": VERSION,
+    "description": "Vision models for classification, detection and segmentation: typed routes, and the "
+    "Open Inference Protocol v2. Every failure on every route has the one shape `ErrorBody`.",
+}
 
 
 def document(bento: Mapping[str, Any]) -> bytes:
@@ -58,26 +79,61 @@ def document(bento: Mapping[str, Any]) -> bytes:
     Args:
         bento: what BentoML says of its own routes.
     """
-    paths: dict[str, Any] = {path: dict(item) for path, item in bento["paths"].items()}
-    for path in TYPED:
-        post = paths[path]["post"]
-        good = {status: answer for status, answer in post["responses"].items() if str(status)[0] == "2"}
-        post["responses"] = {**good, **_failures((*ASKING, 405, 409))}
-        post["requestBody"]["content"]["image/*"] = BINARY
+    paths: dict[str, Any] = {}
+    for path, task in TYPED.items():
+        post = bento["paths"][path]["post"]
+        good = {
+            str(status): {**told, "content": {**told["content"], "image/png": BINARY}}  # the answer drawn
+            for status, told in post["responses"].items()
+            if str(status)[0] == "2"
+        }
+        content = {**post["requestBody"]["content"], "image/*": BINARY, "application/octet-stream": BINARY}
+        paths[path] = {
+            "post": {
+                **post,
+                "parameters": _query(task),
+                "requestBody": {"required": True, "content": content},
+                "responses": {**good, **_failures((*ASKING, 405, 409))},
+            }
+        }
     for path, (method, words, statuses) in ROUTES.items():
-        parameters = [MODEL] if "{model}" in path else []
-        told: dict[str, Any] = {"summary": words, "tags": ["Assay"], "parameters": parameters}
-        told["responses"] = {"200": {"description": "Done."}, **_failures((*statuses, 405))}
+        told: dict[str, Any] = {"summary": words, "tags": ["Assay"]}
+        told["parameters"] = [MODEL] if "{model}" in path else []
+        told["responses"] = {"200": _answer(path), **_failures((*statuses, 405))}
         if method == "post":
             told["requestBody"] = _body(path)
         paths[path] = {method: told}
         if path.startswith("/v2/models/{model}"):
             versioned = path.replace("{model}", "{model}/versions/{version}")
             paths[versioned] = {method: {**told, "parameters": [MODEL, NUMBER]}}
-    schemas = {**bento.get("components", {}).get("schemas", {}), "AssayError": ErrorBody.model_json_schema()}
-    components = {**bento.get("components", {}), "schemas": schemas}
-    told = _mended({**bento, "openapi": "3.1.0", "paths": paths, "components": components})
-    return orjson.dumps(told, option=orjson.OPT_NON_STR_KEYS)
+    every = {**bento.get("components", {}).get("schemas", {}), **schemas()}
+    components = {**bento.get("components", {}), "schemas": every}
+    whole = {**bento, "openapi": "3.1.0", "info": INFO, "servers": [{"url": "/"}]}
+    whole |= {"paths": paths, "components": components}
+    return orjson.dumps(_mended(whole), option=orjson.OPT_NON_STR_KEYS)
+
+
+def _query(task: TaskName) -> list[dict[str, Any]]:
+    """The parameters, which a query may hold as well as a form; there, nothing is null."""
+    told = []
+    for name, schema in PARAMETERS[task].model_json_schema()["properties"].items():
+        kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
+        plain = {key: value for key, value in kinds[0].items() if key not in ("title", "description")}
+        words = schema.get("description", "")
+        told.append({"name": name, "in": "query", "required": False, "description": words, "schema": plain})
+    return told
+
+
+def _answer(path: str) -> dict[str, Any]:
+    """What a route answers when all is well."""
+    if path in ANSWERS:
+        schema = {"$ref": REFERENCE + ANSWERS[path].__name__}
+        content: dict[str, Any] = {"application/json": {"schema": schema}}
+        if path.endswith("/infer"):
+            content["application/octet-stream"] = BINARY  # JSON, then the tensors it gives the sizes of
+    else:
+        content = {"application/json": {"schema": {"type": "object"}}} if path == "/docs.json" else TEXT
+    return {"description": "Done.", "content": content}
 
 
 def _mended(told: Any) -> Any:
@@ -91,19 +147,21 @@ def _mended(told: Any) -> Any:
 
 
 def _body(path: str) -> dict[str, Any]:
-    content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
+    schema = {"$ref": REFERENCE + REQUESTS[path].__name__}
+    content: dict[str, Any] = {"application/json": {"schema": schema}}
     if path.endswith("/infer"):
+        content["application/json"]["example"] = EXAMPLE
         content |= {"application/octet-stream": BINARY, "image/*": BINARY}
     return {"required": path.endswith("/infer"), "content": content}
 
 
 def _failures(statuses: tuple[int, ...]) -> dict[str, Any]:
     """The one error body for each status, with the words of its error classes."""
-    schema = {"application/json": {"schema": {"$ref": "#/components/schemas/AssayError"}}}
+    schema = {"application/json": {"schema": {"$ref": REFERENCE + "ErrorBody"}}}
     told: dict[str, Any] = {}
     for status in sorted(set(statuses)):
-        words = " ".join(c.__doc__ or "" for c in _tree(ServiceError) if c.status == status)
-        told[str(status)] = {"description": words, "content": schema}
+        words = " ".join(c.__doc__ or "" for c in _tree(ServiceError)[1:] if c.status == status)
+        told[str(status)] = {"description": words or "A bug; the log knows why.", "content": schema}
     return told
 
 

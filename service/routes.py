@@ -40,6 +40,8 @@ async def dispatch(running: Running, call: Call, *, methods: bool) -> Reply | No
     if path in PLAIN:
         _require(call, "GET")
         return _plain(running, path)
+    if "\n" in path:  # BentoML's patterns end before a last line break, and would serve `/livez%0a`
+        raise UnknownRoute("nothing is served at a path with a line break")
     return None
 
 

@@ -14,7 +14,7 @@ import orjson
 
 from eval.errors import EndpointError, Refused
 from models.card import TaskName
-from models.decoding import encode_png
+from models.decoding import UnreadableImage, encode_png, peek
 from models.results import Array, Result
 from models.wire import results_of
 
@@ -59,6 +59,7 @@ class AssayEndpoint(Generic[Answer]):
         headers: dict[str, str] | None = None,
     ) -> None:
         named = {"model": model, "version": None if version is None else str(version)}
+        self._task = task
         self._url = f"{url.rstrip('/')}/{ROUTES[task]}"
         self._parameters = {**ASK[task], **{k: v for k, v in named.items() if v is not None}}
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -93,13 +94,20 @@ class AssayEndpoint(Generic[Answer]):
         began = time.perf_counter()
         told = await _asked(self._session, self._url, self._parameters, _multipart(files))
         try:
-            results = results_of(told)
+            results = results_of(told, self._task, [_pixels(file) for file in files])
         except ValueError as error:
             raise EndpointError(f"{self._url} gave an answer that cannot be read: {error}") from error
-        if len(results) != len(files):
-            raise EndpointError(f"{self._url} must give {len(files)} predictions, got {len(results)}")
         self.seconds.append(time.perf_counter() - began)
         return cast("Sequence[Answer]", results)
+
+
+def _pixels(file: bytes) -> int:
+    """Of a picture, by its header; 0 where it cannot be read, and then no map of it is believed."""
+    try:
+        header = peek(file)
+    except UnreadableImage:
+        return 0
+    return header.width * header.height
 
 
 def _pngs(images: Sequence[Array]) -> list[bytes]:

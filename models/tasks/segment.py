@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.card import ModelCard
-from models.imaging import fit, place, resample
+from models.imaging import fit, parts, place, resample
 from models.results import Array, Segmentation, Shape
 
 __all__ = ["Segment"]
@@ -27,5 +27,9 @@ class Segment:
         return fit(image, self.card.input, shape=shape, scale=scale)
 
     def interpret(self, outputs: Sequence[Array], shape: Shape) -> Segmentation:
-        planes = resample(outputs[0], place(shape, self.card.input), self.card.input, shape)
-        return Segmentation(planes.argmax(axis=0).astype(np.int64))
+        planes, spec = outputs[0], self.card.input
+        placement = place(shape, spec)
+        labels = np.empty(shape, np.uint8 if len(planes) <= 256 else np.uint16)
+        for part in parts(shape):  # the scores of 25 million pixels would take gigabytes
+            labels[part] = resample(planes, placement, spec, shape, part).argmax(axis=0)
+        return Segmentation(labels)

@@ -46,4 +46,4 @@ def complaint(paths: Mapping[str, Any], method: str, path: str, status: int) -> 
 
 def _matches(template: str, path: str) -> bool:
     pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template))
-    return re.fullmatch(pattern, path) is not None
+    return re.fullmatch(pattern, path.rstrip("/") or "/") is not None

@@ -1,10 +1,8 @@
-"""The Open Inference Protocol's routes but infer: health, metadata, config, stats, repository."""
+"""The Open Inference Protocol's routes but infer and repository: health, metadata, config, stats."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +16,12 @@ from tests.contract.running import started
 from tests.contract.test_service import assert_error
 from tests.contract.v2 import infer, send
 
-ADMIN, ASKING = "an-admin-key-of-tests", "an-asking-key-of-tests"
-BEARER = {"authorization": f"Bearer {ADMIN}"}
 BATCH = np.zeros((2, 3, 8, 8), np.float32)
 
 
 @pytest.fixture(scope="module")
-def folder(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of this module's own, which it may break."""
-    return Path(shutil.copytree(repository, tmp_path_factory.mktemp("oip") / "models"))
-
-
-@pytest.fixture(scope="module")
-def client(folder: Path) -> Iterator[TestClient]:
-    keys = folder.parent / "keys"
-    keys.write_text(f"{ADMIN}  # of nobody\n")
-    with started(folder, admin_keys_file=keys, poll_s=0) as client, documented(client):
+def client(repository: Path) -> Iterator[TestClient]:
+    with started(repository, poll_s=0) as client, documented(client):
         yield client
 
 
@@ -42,11 +30,6 @@ def told(client: TestClient, path: str) -> Any:
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/json"
     return response.json()
-
-
-def manage(client: TestClient, path: str, body: Any = None, headers: Mapping[str, str] = BEARER) -> Any:
-    content = b"" if body is None else json.dumps(body).encode()
-    return client.post(f"/v2/repository/{path}", content=content, headers=dict(headers))
 
 
 def test_the_server_says_what_it_is_and_can(client: TestClient) -> None:
@@ -159,89 +142,6 @@ def test_stats_of_all_are_of_every_version_that_answers(client: TestClient) -> N
     assert [m["version"] for m in own] == ["1", "2"]
 
 
-def test_the_index_lists_every_version_and_needs_no_body(client: TestClient) -> None:
-    index = manage(client, "index", headers={}).json()
-    assert {"name": "lamp", "version": "2", "state": "READY", "reason": ""} in index
-    assert len(index) == 4
-    assert manage(client, "index", {"ready": True}).json() == index
-
-
-def test_a_model_is_unloaded_and_loaded_again(client: TestClient) -> None:
-    assert manage(client, "models/shade/unload").json() == {}
-    assert_error(client.get("/v2/models/shade/ready"), 404, "unknown_model")
-    assert "shade" not in {m["name"] for m in manage(client, "index").json()}
-    assert_error(manage(client, "models/shade/unload"), 404, "unknown_model")
-    assert manage(client, "models/shade/load", {}).json() == {}
-    assert told(client, "/v2/models/shade/ready")["ready"] is True
-    assert_error(manage(client, "models/nothing/load"), 404, "unknown_model")
-
-
-def test_a_load_can_say_which_versions(client: TestClient) -> None:
-    def versions(policy: Any) -> list[str]:
-        config = json.dumps({"version_policy": policy})
-        assert manage(client, "models/lamp/load", {"parameters": {"config": config}}).status_code == 200
-        found: list[str] = told(client, "/v2/models/lamp")["versions"]
-        return found
-
-    assert versions({"specific": {"versions": [1]}}) == ["1"]
-    assert versions({"latest": {"num_versions": 1}}) == ["2"]
-    assert versions({"all": {}}) == ["1", "2"]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        [],
-        {"parameters": []},
-        {"parameters": {"file:1/model.onnx": "AAAA"}},
-        {"parameters": {"config": "{"}},
-        {"parameters": {"config": 1}},
-        {"parameters": {"config": "{}"}},
-        {"parameters": {"config": '{"version_policy": {"specific": {"versions": [0]}}}'}},
-        {"parameters": {"config": '{"version_policy": {"specific": {"versions": []}}}'}},
-        {"parameters": {"config": '{"version_policy": {"latest": {"num_versions": 2}}}'}},
-    ],
-)
-def test_a_load_that_asks_for_anything_else_is_refused(client: TestClient, body: Any) -> None:
-    assert_error(manage(client, "models/lamp/load", body), 400, "bad_request")
-    assert told(client, "/v2/models/lamp")["versions"] == ["1", "2"]
-
-
-def test_a_version_that_does_not_prove_itself_is_not_loaded_and_says_why(
-    client: TestClient, folder: Path
-) -> None:
-    graph = folder / "frame" / "1" / "model.onnx"
-    whole = graph.read_bytes()
-    graph.write_bytes(whole[:-1])
-    assert_error(manage(client, "models/frame/load"), 422, "not_loaded")
-    row = next(m for m in manage(client, "index").json() if m["name"] == "frame")
-    assert row["state"] == "READY"  # what was served is served on
-    assert "sha256" in row["reason"]
-    assert infer(client, "frame", BATCH).outputs["boxes"].shape == (2, 1, 4)
-    graph.write_bytes(whole)
-    assert manage(client, "models/frame/load").json() == {}
-    assert next(m for m in manage(client, "index").json() if m["name"] == "frame")["reason"] == ""
-
-
-UNLOADS = [
-    "/v2/repository/models/lamp/unload",
-    "/v2x/repository/models/lamp/unload",
-    "/v2/%72epository/models/lamp/unload",
-    "/v2/%2572epository/models/lamp/unload",
-    "/v2/repository%2fmodels/lamp/unload",
-    "/v2/./repository/models/lamp/unload",
-    "/v2//repository/models/lamp/unload",
-    "/v2/repository/models/lamp/unload/",
-]
-
-
-@pytest.mark.parametrize("path", UNLOADS)
-def test_no_spelling_of_a_path_unloads_without_an_admin_key(client: TestClient, path: str) -> None:
-    assert client.post(path).status_code in (401, 404)
-    assert client.post(path, headers={"x-api-key": ASKING}).status_code in (401, 404)
-    assert told(client, "/v2/models/lamp")["versions"] == ["1", "2"]
-
-
 @pytest.mark.parametrize(
     "path",
     [
@@ -273,7 +173,8 @@ def test_an_unknown_model_is_named_with_those_there_are(client: TestClient, rest
     assert "frame, lamp, shade" in response.json()["error"]
 
 
-def test_administration_is_off_without_a_file_of_keys(folder: Path) -> None:
-    with started(folder, poll_s=0) as client, documented(client):
-        assert_error(manage(client, "models/lamp/unload"), 403, "not_allowed")
-        assert manage(client, "index").status_code == 200
+@pytest.mark.parametrize("verb", ["load", "unload"])
+def test_administration_is_off_without_a_file_of_keys(client: TestClient, verb: str) -> None:
+    assert_error(client.post(f"/v2/repository/models/lamp/{verb}"), 403, "not_allowed")
+    assert told(client, "/v2/models/lamp")["versions"] == ["1", "2"]
+    assert client.post("/v2/repository/index").status_code == 200

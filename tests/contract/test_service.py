@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from models.decoding import decode, encode_png
 from models.wire import ClassifyAnswer, DetectAnswer, SegmentAnswer
 from service.telemetry import ROUTES
+from tests.contract.documented import documented
 from tests.contract.running import started
 
 TASKS = {"/classify": "lamp", "/detect": "frame", "/segment": "shade"}
@@ -28,7 +29,8 @@ DARK = encode_png(np.full((10, 20, 3), 20, np.uint8))
 
 @pytest.fixture(scope="module")
 def client(repository: Path) -> Iterator[TestClient]:
-    with started(repository, max_body_bytes=200_000, max_images=8, max_pixels=1_000_000) as client:
+    limits: dict[str, Any] = {"max_body_bytes": 200_000, "max_images": 8, "max_pixels": 1_000_000}
+    with started(repository, **limits) as client, documented(client):
         yield client
 
 

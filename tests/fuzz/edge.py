@@ -19,12 +19,12 @@ from service.registry import Live
 from service.running import start
 from tests.fuzz.asks import ADMIN_KEY, Ask, ask
 
-__all__ = ["Served", "ServerError", "asked"]
+__all__ = ["Refused", "Served", "ServerError", "asked"]
 
 # Small limits: what is refused by them is refused at once, and no input is slow for its size alone.
 LIMITS = {
     "max_body_bytes": 150_000,
-    "max_pixels": 300_000,
+    "max_pixels": 600_000,
     "max_images": 8,
     "timeout_s": 10,
     "poll_s": 0,
@@ -34,6 +34,10 @@ LIMITS = {
 
 class ServerError(Exception):
     """A request was answered with 500, or not at all."""
+
+
+class Refused(Exception):
+    """A request was answered with an error that is the caller's."""
 
 
 class Served:
@@ -70,12 +74,14 @@ class Served:
         return work
 
     def answer(self, scope_and_body: tuple[dict[str, Any], list[bytes]]) -> int:
-        """Ask the whole application; the status. Raises ServerError."""
+        """Ask the whole application; the status. Raises Refused or ServerError."""
         scope, chunks = scope_and_body
         self._trouble.told.clear()
         status = self._loop.run_until_complete(self._ask({**scope, "state": {}}, chunks))
         if status in (0, 500):
             raise ServerError(f"answered {status}: {' '.join(self._trouble.told)[-3000:]}")
+        if status >= 400:
+            raise Refused(str(status))
         return status
 
     async def _ask(self, scope: dict[str, Any], chunks: list[bytes]) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 __all__ = ["Finding", "Kind", "Tally", "keep"]
 
-Kind = Literal["exception", "hang", "crash", "status_500", "wrong_shape", "dead"]
+Kind = Literal["exception", "hang", "crash", "status_500", "wrong_shape", "unanswered", "dead"]
 KEPT = 200  # files; the thousandth of one kind tells nothing new
 
 

@@ -1,30 +1,22 @@
-"""Picture files, broken by their parts: checksums are made right again, so that a reader gets past them."""
+"""Picture files, broken by their parts and not only anywhere; PNG has a file of its own."""
 
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable, Sequence
 from random import Random
 
 from tests.fuzz.mangle import mangled, number
+from tests.fuzz.mangle_png import PNG, mangled_png
+from tests.fuzz.parts import EXIF_HEAD, SIDES, Part, exif, length, shuffled
 
 __all__ = ["mangled_picture"]
-
-PNG = b"\x89PNG\r\n\x1a\n"
-Part = tuple[bytes, bytes]  # its name, its bytes
-SIDES = (0, 1, 2, 7, 255, 256, 4000, 65535, 1 << 24, (1 << 31) - 1, (1 << 32) - 1)
-# Chunks that make readers do something: palettes, profiles, text, animation, EXIF.
-PNG_NAMES = (b"tRNS", b"PLTE", b"iCCP", b"zTXt", b"iTXt", b"tEXt", b"eXIf", b"acTL", b"fcTL", b"fdAT", b"gAMA",
-             b"IHDR", b"IDAT", b"IEND", b"sBIT", b"cHRM", b"pHYs", b"sRGB", b"zzzz")  # fmt: skip
-EXIF_HEAD = b"Exif\0\0MM\0*\0\0\0\x08"
-ORIENTATION = 0x0112
 
 
 def mangled_picture(data: bytes, chance: Random, others: Sequence[bytes]) -> bytes:
     """The file after a few changes to its parts, or to its bytes where it has none that are known."""
     kinds: tuple[tuple[bytes, Callable[[bytes, Random, Sequence[bytes]], bytes]], ...] = (
-        (PNG, _png),
+        (PNG, mangled_png),
         (b"\xff\xd8", _jpeg),
         (b"RIFF", _riff),
         (b"II*\0", _tiff),
@@ -35,85 +27,6 @@ def mangled_picture(data: bytes, chance: Random, others: Sequence[bytes]) -> byt
     way = next((way for magic, way in kinds if data.startswith(magic)), mangled)
     made = way(data, chance, others) if chance.random() < 0.75 else mangled(data, chance, others)
     return mangled(made, chance, others, most=1) if chance.random() < 0.15 else made
-
-
-def _shuffled(parts: list[Part], chance: Random, others: Sequence[bytes]) -> None:
-    """One change to which parts there are, or to what one of them holds."""
-    if not parts:
-        return
-    at = chance.randrange(len(parts))
-    name, body = parts[at]
-    match chance.randrange(7):
-        case 0:
-            del parts[at]
-        case 1:
-            parts.insert(chance.randrange(len(parts)), parts[at])
-        case 2:
-            parts[at : at + 1] = [parts[at]] * chance.choice((2, 3, 40))
-        case 3:
-            other = chance.randrange(len(parts))
-            parts[at], parts[other] = parts[other], parts[at]
-        case _:
-            parts[at] = name, mangled(body, chance, others, most=2)
-
-
-def _png(data: bytes, chance: Random, others: Sequence[bytes]) -> bytes:
-    parts: list[Part] = []
-    at = len(PNG)
-    while at + 12 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        parts.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + size]))
-        at += 12 + size
-    for _ in range(chance.randint(1, 3)):
-        match chance.randrange(5):
-            case 0:
-                parts[0] = b"IHDR", _png_head(parts[0][1], chance)
-            case 1:
-                body = zlib.compress(bytes(chance.choice((0, 10, 70_000)))) if chance.random() < 0.5 else b""
-                made = body or chance.randbytes(chance.randint(0, 30))
-                words = b"a\0\0" + made if chance.random() < 0.5 else made
-                parts.insert(chance.randint(0, len(parts)), (chance.choice(PNG_NAMES), words))
-            case 2:
-                turned = b"MM\0*\0\0\0\x08" + _exif(chance)
-                parts.insert(min(1, len(parts)), (b"eXIf", turned))
-            case _:
-                _shuffled(parts, chance, others)
-        if not parts:
-            break
-    return PNG + b"".join(_png_chunk(name, body, chance) for name, body in parts)
-
-
-def _png_head(body: bytes, chance: Random) -> bytes:
-    """Another size, depth, kind of colour or interlacing."""
-    fields = bytearray(body.ljust(13, b"\0")[:13])
-    match chance.randrange(3):
-        case 0:
-            at = chance.choice((0, 4))
-            fields[at : at + 4] = chance.choice(SIDES).to_bytes(4, "big")
-        case 1:
-            fields[8:10] = bytes((chance.choice((1, 2, 4, 8, 16, 3)), chance.choice((0, 2, 3, 4, 6, 1))))
-        case _:
-            fields[chance.randrange(10, 13)] = chance.choice((0, 1, 2, 255))
-    return bytes(fields)
-
-
-def _png_chunk(name: bytes, body: bytes, chance: Random) -> bytes:
-    """With its checksum, mostly; and now and then with a length that is not its own."""
-    size = len(body) if chance.random() < 0.97 else number(chance) % (1 << 32)
-    check = zlib.crc32(name + body) if chance.random() < 0.97 else chance.getrandbits(32)
-    return struct.pack(">I", size) + name + body + struct.pack(">I", check)
-
-
-def _exif(chance: Random) -> bytes:
-    """One directory: the orientation, right or absurd, and perhaps a tag that leads anywhere."""
-    turn = chance.choice((0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 65535))
-    tags = [struct.pack(">HHIHH", ORIENTATION, chance.choice((3, 3, 4, 2, 5, 99)), 1, turn, 0)]
-    if chance.random() < 0.5:
-        kind, count, where = chance.randrange(14), number(chance) % (1 << 32), number(chance) % (1 << 32)
-        tags.append(
-            struct.pack(">HHII", chance.choice((0x8769, 0x8825, 0x927C, 0xA005, 1)), kind, count, where)
-        )
-    return struct.pack(">H", len(tags)) + b"".join(tags) + bytes(4)
 
 
 def _jpeg(data: bytes, chance: Random, others: Sequence[bytes]) -> bytes:
@@ -131,16 +44,14 @@ def _jpeg(data: bytes, chance: Random, others: Sequence[bytes]) -> bytes:
             case 1:
                 marker = chance.choice((b"\xff\xe1", b"\xff\xee", b"\xff\xe2", b"\xff\xfe", b"\xff\xdd"))
                 body = (
-                    EXIF_HEAD + _exif(chance)
-                    if marker[1] == 0xE1
-                    else chance.randbytes(chance.randint(0, 20))
+                    EXIF_HEAD + exif(chance) if marker[1] == 0xE1 else chance.randbytes(chance.randint(0, 20))
                 )
                 parts.insert(chance.randint(0, len(parts)), (marker, body))
             case 2:
                 scan = mangled(scan, chance, others, most=2)
             case _:
-                _shuffled(parts, chance, others)
-    made = [name + _length(len(body) + 2, 2, chance) + body for name, body in parts]
+                shuffled(parts, chance, others)
+    made = [name + length(len(body) + 2, 2, chance) + body for name, body in parts]
     return b"\xff\xd8" + b"".join(made) + scan
 
 
@@ -158,12 +69,6 @@ def _jpeg_frame(part: Part, chance: Random) -> Part:
     return marker, bytes(fields)
 
 
-def _length(true: int, width: int, chance: Random, order: str = "big") -> bytes:
-    """A length; a lie now and then."""
-    told = true if chance.random() < 0.97 else number(chance)
-    return (told % (1 << 8 * width)).to_bytes(width, "big" if order == "big" else "little")
-
-
 def _riff(data: bytes, chance: Random, others: Sequence[bytes]) -> bytes:
     parts: list[Part] = []
     at = 12
@@ -177,15 +82,15 @@ def _riff(data: bytes, chance: Random, others: Sequence[bytes]) -> bytes:
                 (b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"EXIF", b"ICCP", b"VP8 ", b"VP8L", b"XMP ")
             )
             body = (
-                EXIF_HEAD[6:] + _exif(chance) if name == b"EXIF" else chance.randbytes(chance.randint(0, 20))
+                EXIF_HEAD[6:] + exif(chance) if name == b"EXIF" else chance.randbytes(chance.randint(0, 20))
             )
             parts.insert(chance.randint(0, len(parts)), (name, body))
         else:
-            _shuffled(parts, chance, others)
+            shuffled(parts, chance, others)
     inner = b"".join(
-        name + _length(len(body), 4, chance, "little") + body + bytes(len(body) % 2) for name, body in parts
+        name + length(len(body), 4, chance, "little") + body + bytes(len(body) % 2) for name, body in parts
     )
-    return b"RIFF" + _length(len(inner) + 4, 4, chance, "little") + b"WEBP" + inner
+    return b"RIFF" + length(len(inner) + 4, 4, chance, "little") + b"WEBP" + inner
 
 
 def _tiff(data: bytes, chance: Random, others: Sequence[bytes]) -> bytes:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = ["pictures", "plain_png"]
+__all__ = ["pictures", "plain_png", "thin_pictures"]
 
 SIZES = ((10, 20), (1, 1), (9, 7), (33, 16))
+THIN = 500_000
 ORIENTATION = 0x0112
 # Format -> mode -> ways to write it. Every line is another path through a reader.
 WAYS: dict[str, list[tuple[str, dict[str, Any]]]] = {
@@ -58,6 +59,16 @@ def pictures() -> tuple[bytes, ...]:
         found.append(_written(pages[0], kind, save_all=True, append_images=pages[1:]))
     found.append(_written(_image("RGB", 64, 64), "JPEG", quality=90, comment=b"said by the way"))
     return tuple(found)
+
+
+@cache
+def thin_pictures() -> tuple[bytes, ...]:
+    """One row, one column: small files whose sides, multiplied with those of a graph, fit into no memory."""
+    made = []
+    for shape in ((1, THIN), (THIN, 1), (3, THIN // 8), (THIN // 8, 3)):
+        grey = Image.fromarray(np.full(shape, 130, np.uint8))
+        made.append(_written(grey, "PNG", compress_level=1))
+    return (*made, _written(Image.fromarray(np.full((1, 65_000), 130, np.uint8)), "JPEG"))
 
 
 @cache

@@ -7,11 +7,13 @@ import gzip
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
+from python_multipart.multipart import parse_options_header
 
 from models.decoding import UnreadableImage, read_picture
 from models.graphfile import BrokenGraph, external_tensors
@@ -22,10 +24,11 @@ from service.body import _decompressed
 from service.calls import Call
 from service.errors import ServiceError
 from service.intake import Pixels
-from service.multipart import Parts, parse_options_header
-from tests.fuzz.asks import ADMIN_KEY, form, some_picture
+from service.multipart import Parts
+from tests.fuzz.asks import ADMIN_KEY
+from tests.fuzz.asks_form import form, some_picture
 from tests.fuzz.asks_v2 import SHAPES, infer_body
-from tests.fuzz.edge import Served, asked
+from tests.fuzz.edge import Refused, Served, asked
 from tests.fuzz.mangle import mangled, number
 from tests.fuzz.mangle_json import WORDS, strange
 from tests.fuzz.served import graphs
@@ -73,7 +76,7 @@ def targets(served: Served, folder: Path) -> list[Target]:
         Target("graph", 7, lambda chance: _some(chance, graphs()), external_tensors, (BrokenGraph,)),
         Target("packed", 4, _packed, lambda told: _decompressed(*told)),
         Target("access", 2, _headers, lambda told: access[told[0]].check(told[1])),
-        Target("edge", 20, asked, served.answer),
+        Target("edge", 20, asked, served.answer, (Refused,)),
     ]
 
 
@@ -142,10 +145,12 @@ def _tensor_json(chance: Random) -> tuple[str, str, tuple[int, ...], Any, str | 
         "BOOL": lambda: chance.random() < 0.5,
         "FP32": lambda: chance.choice((chance.random(), 1e39, 70000.0, 1e-50, number(chance), 10**400)),
     }
-    one = kinds.get(datatype, kinds["FP32"] if datatype.startswith("FP") else lambda: number(chance))
-    usual = chance.random() < 0.3
-    data: Any = [chance.randint(0, 1) if usual and datatype not in ("BYTES", "BOOL") else one()
-                 for _ in range(_count(shape, chance))]  # fmt: skip
+    one: Callable[[], Any] = kinds.get(
+        datatype, kinds["FP32"] if datatype.startswith("FP") else lambda: number(chance)
+    )
+    if datatype not in ("BYTES", "BOOL") and chance.random() < 0.3:
+        one = partial(chance.randint, 0, 1)
+    data: Any = [one() for _ in range(_count(shape, chance))]
     if data and chance.random() < 0.3:
         data[chance.randrange(len(data))] = strange(chance)
     if chance.random() < 0.3:

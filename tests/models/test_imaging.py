@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from models.card import InputSpec
-from models.decoding import Header, UnreadableImage, decode, encode_png, peek
 from models.imaging import fit, place, resample
 from models.results import Array
 
@@ -22,57 +19,6 @@ RESIZES: list[Resize] = ["stretch", "letterbox", "crop"]
 
 def picture(height: int = 37, width: int = 53, seed: int = 0) -> Array:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def saved(image: Image.Image, format: str, **options: object) -> bytes:  # noqa: A002
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    "image", [picture(), np.repeat(picture()[..., :1], 3, axis=2)], ids=["colour", "grey"]
-)
-def test_png_there_and_back_is_identity(image: Array) -> None:
-    assert np.array_equal(decode(encode_png(image)), image)
-
-
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
-def test_peek_reads_only_the_header(format: str) -> None:  # noqa: A002
-    data = saved(Image.fromarray(picture()), format)
-    assert peek(data) == Header(format, 53, 37)
-
-
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "1", "CMYK"])
-def test_every_mode_becomes_rgb(mode: str) -> None:
-    format = "TIFF" if mode == "CMYK" else "PNG"  # noqa: A001
-    assert decode(saved(Image.fromarray(picture()).convert(mode), format)).shape == (37, 53, 3)
-
-
-def test_sixteen_bit_greys_are_scaled() -> None:
-    levels = np.array([[0, 255, 256, 65535]], np.uint16)
-    assert decode(saved(Image.fromarray(levels), "PNG"))[0, :, 0].tolist() == [0, 0, 1, 255]
-
-
-def test_exif_rotation_is_applied() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned; show it rotated by 90 degrees
-    image = Image.fromarray(picture())
-    assert decode(saved(image, "PNG", exif=exif)).shape == (53, 37, 3)
-
-
-BROKEN = {
-    "text": b"http://127.0.0.1/picture.png",
-    "nothing": b"",
-    "truncated": saved(Image.fromarray(picture(200, 200)), "JPEG")[:700],
-    "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-}
-
-
-@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
-def test_broken_pictures_are_refused(data: bytes) -> None:
-    with pytest.raises(UnreadableImage):
-        decode(data)
 
 
 def spec(resize: Resize, **fields: object) -> InputSpec:
@@ -105,6 +51,19 @@ def test_channels_and_layout() -> None:
     grey = InputSpec(height=32, width=48, channels="L", mean=(0.0,), std=(1.0,))
     equal = np.repeat(image[..., :1], 3, axis=2)
     assert np.array_equal(fit(equal, grey)[0], image[..., 0])
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "uint8", "int32", "int64"])
+def test_an_input_has_the_type_the_card_says(dtype: str, layout: str) -> None:
+    image = picture(32, 48)
+    got = fit(image, spec("stretch", dtype=dtype, layout=layout, mean=(9.0,) * 3, std=(7.0,) * 3))
+    assert got.dtype == dtype
+    assert got.flags.c_contiguous
+    whole = "int" in dtype  # plain levels
+    normal = image if whole else (image.astype(np.float32) - np.float32(9)) / np.float32(7)
+    want = normal if layout == "NHWC" else normal.transpose(2, 0, 1)
+    assert np.array_equal(got, want.astype(dtype))
 
 
 def test_letterbox_keeps_the_aspect_and_pads_with_fill() -> None:

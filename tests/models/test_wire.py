@@ -61,6 +61,13 @@ def same(left: Result, right: Result) -> None:
             np.testing.assert_array_equal(one, other)
 
 
+def pixels_of(result: Result) -> int:
+    """Of the picture it is about, as far as the result knows."""
+    maps = {Segmentation: "labels", Detections: "masks"}.get(type(result))
+    found = getattr(result, maps) if maps else None
+    return 0 if found is None else int(np.prod(found.shape[-2:]))
+
+
 TASKS: list[TaskName] = ["classification", "detection", "segmentation"]
 SHAPES = {"classification": ClassifyAnswer, "detection": DetectAnswer, "segmentation": SegmentAnswer}
 
@@ -68,7 +75,8 @@ SHAPES = {"classification": ClassifyAnswer, "detection": DetectAnswer, "segmenta
 @pytest.mark.parametrize("task", TASKS)
 def test_results_survive_to_the_last_bit(task: TaskName) -> None:
     results = random_results(task)
-    for before, after in zip(results, results_of(sent(task, results, scores=True)), strict=True):
+    told = results_of(sent(task, results, scores=True), task, [pixels_of(r) for r in results])
+    for before, after in zip(results, told, strict=True):
         same(before, after)
 
 
@@ -121,10 +129,12 @@ BAD: list[Any] = [
     {"task": "detection", "predictions": [{"boxes": [[1, 2, 3]], "scores": [1], "labels": [0]}]},
     {"task": "segmentation", "predictions": [{"size": [2, 2], "values": [0], "counts": [3]}]},
     {"task": "segmentation", "predictions": [{"size": [2, 2], "values": [0, 1], "counts": [5, -1]}]},
+    {"task": "segmentation", "predictions": [{"size": [2, 3], "values": [0], "counts": [6]}]},
+    {"task": "classification", "predictions": [{"scores": [1]}, {"scores": [1]}]},
 ]
 
 
 @pytest.mark.parametrize("body", BAD, ids=str)
 def test_what_is_no_answer_is_refused(body: Any) -> None:
     with pytest.raises(ValueError, match="not an answer"):
-        results_of(body)
+        results_of(body, body.get("task", "classification"), [4])

@@ -44,11 +44,15 @@ class Process:
     def port(self) -> int:
         return int(self.url.rsplit(":", 1)[1])
 
+    def pids(self) -> list[int]:
+        """The process and all below it, parents first."""
+        return _tree(self.popen.pid)
+
     def rss_mb(self) -> float:
         """Resident megabytes (1e6 bytes) of the process and all below it; shared pages count in each."""
         page = os.sysconf("SC_PAGE_SIZE")
         pages = 0
-        for pid in _tree(self.popen.pid):
+        for pid in self.pids():
             with contextlib.suppress(OSError):  # it may have ended meanwhile
                 pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * page / 1e6
