@@ -44,6 +44,7 @@ def main() -> int:
     defaults = {
         "BENTOML_HOME": home or "",
         "BENTOML_DO_NOT_TRACK": "True",
+        "MALLOC_ARENA_MAX": "2",  # glibc makes eight arenas a core, and each keeps what it once needed
         "OTEL_SDK_DISABLED": "true",  # spans of every request and message, sent nowhere by default
     }
     bento = [sys.executable, "-m", "bentoml", "serve", "service.app:VisionService"]

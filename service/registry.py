@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -80,12 +81,21 @@ class Registry:
                 return  # what is served stays: a folder may be away for a moment
             self.error = None
             wanted = {(s.name, s.number): s for s in self._chosen(found)}
-            for key in [key for key in self._table if key not in wanted]:
-                self._retire(key)
+            models = {name for name, _ in wanted}
+            self._retire([key for key in self._table if key[0] not in models])
             for key, seen in wanted.items():
                 old = self._table.get(key)
                 if old is None or old.seen != seen:
                     self._take(key, seen, old)
+            self._retire(self._replaced(set(wanted), {(s.name, s.number) for s in found}))
+
+    def _replaced(self, wanted: set[Key], there: set[Key]) -> list[Key]:
+        """What is not wanted any more: told last, so that a model answers while its next version is loaded.
+
+        Where that one failed, the one before stays, unless its files are gone.
+        """
+        ready = {key[0] for key, live in self._table.items() if key in wanted and live.state == "ready"}
+        return [key for key in self._table if key not in wanted and (key[0] in ready or key not in there)]
 
     def _chosen(self, found: list[Seen]) -> list[Seen]:
         """The versions the policy wants, by name and number."""
@@ -132,13 +142,14 @@ class Registry:
         live.queue = Batcher(card.max_batch, told.max_waiting, told.batch_ms / 1e3, told.batch_delay_ms / 1e3)
         live.state = "ready"
 
-    def _retire(self, key: Key) -> None:
-        """Give it to nobody any more; those who hold it finish with it."""
-        live = self._table[key]
-        self._table = {k: v for k, v in self._table.items() if k != key}
-        if live.version is not None:
-            live.meters.ready.set(0)
-        log.info("%s/%d is no longer served", *key)
+    def _retire(self, keys: Sequence[Key]) -> None:
+        """Give them to nobody any more; those who hold one finish with it."""
+        for key in keys:
+            live = self._table[key]
+            self._table = {k: v for k, v in self._table.items() if k != key}
+            if live.version is not None:
+                live.meters.ready.set(0)
+            log.info("%s/%d is no longer served", *key)
 
     def load(self, name: str, policy: str | None = None) -> None:
         """Serve a model again and try what failed once more. Blocks; not for the event loop.
