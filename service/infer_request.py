@@ -126,10 +126,11 @@ def read_request(live: Live, body: bytes, header: str, kind: str, settings: Serv
 
 
 def _raw(live: Live, body: bytes, settings: ServiceSettings, *, picture: bool) -> Work:
-    """The whole body is the one element of the one input; all outputs are binary.
+    """The whole body is the one element of the one input.
 
     Args:
-        picture: the content type says that it is one; else a body of just the right size is a tensor.
+        picture: the content type says that it is one, and the answer is JSON. Else, as the protocol has
+            it, a body of just the right size is a tensor, and all outputs are binary.
     """
     (port,) = live.inputs[:1]
     if not picture and len(body) == port.row_bytes and not _magic(body):
@@ -138,7 +139,7 @@ def _raw(live: Live, body: bytes, settings: ServiceSettings, *, picture: bool) -
         )
         _, pieces = _pieces(live, tensor, settings)
         return Work(pieces, 1, [Wanted(p.name, binary=True) for p in live.outputs])
-    wanted = [Wanted(p.name, binary=True) for p in ports_of(live.card)]
+    wanted = [Wanted(p.name, binary=not picture) for p in ports_of(live.card)]
     return Work([picture_piece(live, body, Pixels(settings.max_pixels))], 1, wanted)
 
 

@@ -116,6 +116,16 @@ def test_every_way_gives_exactly_the_answer_of_the_predictor(
         assert same(got, wanted), name
 
 
+def test_a_picture_alone_is_answered_in_json_and_a_raw_request_in_bytes(client: TestClient) -> None:
+    """The protocol wants bytes for the second; who sends the first with a command wants to read the answer."""
+    path = "/v2/models/lamp/infer"
+    plain = client.post(path, content=FILES["png"], headers={"content-type": "image/png"})
+    assert LENGTH not in plain.headers
+    assert len(plain.json()["outputs"][0]["data"]) == 2
+    raw = client.post(path, content=FILES["png"], headers={"content-type": "image/png", LENGTH: "0"})
+    assert int(raw.headers[LENGTH]) < len(raw.content)
+
+
 @pytest.mark.parametrize("model", ROUTES)
 def test_several_pictures_come_back_in_order(client: TestClient, model: str) -> None:
     files = [grey(level) for level in (0, 250, 90, 30, 255, 1, 200)]
