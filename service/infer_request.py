@@ -36,7 +36,7 @@ from service.settings import ServiceSettings
 
 __all__ = ["Wanted", "Work", "read_request"]
 
-MAX_JSON_BYTES = 8_000_000  # parsing holds the interpreter; larger tensors belong into the binary part
+MAX_JSON_BYTES = 4_000_000  # parsing holds the interpreter; larger tensors belong into the binary part
 MAX_NAME = 256
 # Where a tensor begins decides how onnxruntime's sums are rounded; the length of the JSON in front of it
 # must not, or one tensor has several answers.

@@ -27,7 +27,7 @@ from service.running import Running
 from service.tally import flush
 from service.telemetry import IN_FLIGHT, count_request, route_of
 
-__all__ = ["Edge", "request_id_of"]
+__all__ = ["Edge", "new_request_id", "request_id_of"]
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # a caller's own id goes into logs and headers
 TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C traceparent
@@ -39,6 +39,11 @@ log = get_log("access")
 def request_id_of(scope: Scope) -> str:
     """The id this request was given at the edge."""
     return str(scope.get("state", {}).get("request_id", ""))
+
+
+def new_request_id() -> str:
+    """32 hexadecimal digits."""
+    return f"{random.getrandbits(128):032x}"
 
 
 class Edge:
@@ -61,7 +66,7 @@ class Edge:
             return
         headers = dict(scope["headers"])
         offered = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = offered if SAFE_ID.fullmatch(offered) else f"{random.getrandbits(128):032x}"
+        request_id = offered if SAFE_ID.fullmatch(offered) else new_request_id()
         scope["state"]["request_id"] = request_id
         running = self._current()
         began = time.monotonic()
@@ -117,6 +122,14 @@ class Edge:
         if traced is not None:
             fields["trace_id"] = traced[1]
         running.log.add(fields)
+
+    def note_refused(self, request_id: str, reply: Reply) -> None:
+        """Count and log what the HTTP protocol refused before it was a request."""
+        count_request("other", reply.status, 0.0, reply.code)
+        running = self._current()
+        if running is not None:
+            self._tick_soon(running)
+            running.log.add({"request_id": request_id, "status": reply.status, "code": reply.code})
 
     def _tick_soon(self, running: Running) -> None:
         """Write the log and set the gauge a few times a second, and once after the last request."""

@@ -10,6 +10,7 @@ Slow senders and slow readers are found by one sweep a second over all connectio
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, cast
@@ -18,9 +19,10 @@ import uvicorn.config
 from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from service.calls import App, error_reply
+from service.calls import App, Reply, error_reply
 from service.errors import BadRequest, HeadersTooLarge, ServiceError
-from service.middleware import Edge
+from service.logs import get_log
+from service.middleware import Edge, new_request_id
 from service.running import Running
 from service.settings import ServiceSettings
 
@@ -51,6 +53,11 @@ class _Guard:
         running = self.current()
         return running.settings if running is not None else ServiceSettings()
 
+    def note_refused(self, request_id: str, reply: Reply) -> None:
+        """Count and log what never became a request."""
+        if self._edge is not None:
+            self._edge.note_refused(request_id, reply)
+
     def watch(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
         """Sweep once a second for as long as there are connections."""
         if not self._sweeping:
@@ -73,6 +80,7 @@ _guard = _Guard()
 def install(current: Callable[[], Running | None]) -> None:
     """Make uvicorn use this protocol; `current` gives the running service once there is one."""
     _guard.current = current
+    get_log("http").setLevel(logging.ERROR)  # uvicorn's warnings of each refused request: ours has a line
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{GuardedProtocol.__name__}"
 
 
@@ -114,6 +122,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *words: Any, **named: Any) -> None:
         super().__init__(*words, **named)
         self.app = cast("Any", _guard.around(cast("App", self.config.loaded_app)))
+        self.logger = get_log("http")
         self.access_log = False  # ours has a line for each request
         self._most_bytes = _guard.settings.max_header_bytes
         self._head_since: float | None = None
@@ -219,11 +228,18 @@ class GuardedProtocol(HttpToolsProtocol):
         """What the parser or a limit refused, in our one shape; the connection ends."""
         if self.transport.is_closing():
             return
-        reply = error_reply(self._refusal or BadRequest(msg or "the request is not HTTP"), "")
+        refusal = self._refusal or BadRequest(msg or "the request is not HTTP")
+        request_id = new_request_id()
+        reply = error_reply(refusal, request_id)
+        _guard.note_refused(request_id, reply)
         head = [STATUS_LINE[reply.status], b"connection: close\r\n"]
         head += [
             name + b": " + value + b"\r\n"
-            for name, value in (*reply.headers, (b"content-length", b"%d" % len(reply.body)))
+            for name, value in (
+                *reply.headers,
+                (b"content-length", b"%d" % len(reply.body)),
+                (b"x-request-id", request_id.encode()),
+            )
         ]
         self.transport.write(b"".join([*head, b"\r\n", reply.body]))
         self.transport.close()

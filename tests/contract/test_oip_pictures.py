@@ -117,7 +117,7 @@ def test_every_way_gives_exactly_the_answer_of_the_predictor(
 
 
 def test_a_picture_alone_is_answered_in_json_and_a_raw_request_in_bytes(client: TestClient) -> None:
-    """The protocol wants bytes for the second; who sends the first with a command wants to read the answer."""
+    """The protocol wants bytes for the second; who sends the first by hand wants to read the answer."""
     path = "/v2/models/lamp/infer"
     plain = client.post(path, content=FILES["png"], headers={"content-type": "image/png"})
     assert LENGTH not in plain.headers

@@ -1,4 +1,4 @@
-"""Models for attacks: one that takes its time, one that cuts the middle out of a picture."""
+"""Models for attacks: one takes its time, one cuts the middle out of a picture, one has much to say."""
 
 from __future__ import annotations
 
@@ -57,11 +57,39 @@ def classifier(size: int, rounds: int = 0) -> bytes:
     return data
 
 
+def enlarger() -> bytes:
+    """Logits (dark, light) of every pixel of a picture of any size, each of them 64 times: a large answer."""
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["light"], axes=[1], keepdims=1),
+        helper.make_node("Sub", ["one", "light"], ["dark"]),
+        helper.make_node("Concat", ["dark", "light"], ["both"], axis=1),
+        helper.make_node("Tile", ["both", "times"], ["logits"]),
+    ]
+    constants = {"one": np.array(1, np.float32), "times": np.array([1, 1, 8, 8])}
+    graph = helper.make_graph(
+        nodes,
+        "enlarger",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["N", 3, "H", "W"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2, "h", "w"])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    data: bytes = model.SerializeToString()
+    return data
+
+
 def repository(root: Path) -> Path:
-    """Those of `tests.graphs`, `slow/1` (a picture at a time, a fraction of a second each), `middle/1`."""
+    """Those of `tests.graphs`, and:
+
+    `slow/1` takes a picture at a time, a fraction of a second each; `middle/1` cuts the middle out of a
+    picture; `wide/1` answers with 64 times as many numbers as it is asked.
+    """
     plain(root)
-    slow = {**FACTS, "name": "slow", "input": {"height": 8, "width": 8}, "max_batch": 1}
+    small = {"height": 8, "width": 8}
+    slow = {**FACTS, "name": "slow", "input": small, "max_batch": 1}
     publish(root, classifier(8, rounds=60), slow, golden_image=GOLDEN)
     cut = {"height": 224, "width": 224, "resize": "crop", "crop_fraction": 0.875, "interpolation": "bicubic"}
     publish(root, classifier(224), {**FACTS, "name": "middle", "input": cut}, golden_image=GOLDEN)
+    wide = {**FACTS, "name": "wide", "task": "segmentation", "input": small, "max_batch": 1}
+    publish(root, enlarger(), wide, golden_image=GOLDEN)
     return root

@@ -180,6 +180,31 @@ def test_silence_ends_after_the_last_attempt() -> None:
         ask(serve)
 
 
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 There", "308 There"])
+def test_a_redirect_is_not_followed(status: str) -> None:
+    """A27: pictures and keys go to the address that was named, whatever it answers."""
+    asked: list[bytes] = []
+
+    async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(1))
+        writer.write(reply(b'{"models": []}'))
+
+    async def run(call: Callable[[str], Awaitable[Any]]) -> None:
+        async with hostile(elsewhere) as other:
+            there = says(reply(b"", f"Location: {other}/models", status=status))
+            async with hostile(there) as url:
+                with pytest.raises(EndpointError):
+                    await call(url)
+
+    async def predicted(url: str) -> None:
+        async with AssayEndpoint[Result](url, task="classification", timeout_s=TIMEOUT_S) as endpoint:
+            await endpoint.predict([IMAGE])
+
+    for call in (predicted, describe):
+        asyncio.run(run(call))
+    assert asked == []
+
+
 def body(task: str, prediction: Any) -> Serve:
     return says(reply(orjson.dumps({"task": task, "predictions": [prediction]})))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import orjson
 import pytest
 
 from tests.security.attack import (
@@ -14,6 +17,8 @@ from tests.security.attack import (
     healthy_neighbour,
     post,
     send,
+    series,
+    until,
 )
 
 CHUNKED = b"5\r\nhello\r\n0\r\n\r\n"
@@ -201,3 +206,16 @@ def test_a_flood_of_pipelined_requests_is_bounded(url: str) -> None:
     with Wire(url) as wire:
         wire.say(get("/livez") * 60)
         assert {wire.hear().status for _ in range(60)} == {200}
+
+
+def test_what_never_became_a_request_is_counted_and_logged(url: str, home: Path) -> None:
+    """A12: whoever looks for an attack sees it, with the id that the attacker was told."""
+    name = 'assay_requests_total{route="other",status="400"}'
+    before = series(url).get(name, 0)
+    with Wire(url) as wire:
+        told = wire.say(NO_HTTP["every byte"]).hear()
+    assert len(told.headers["x-request-id"]) == 32
+    assert series(url)[name] == before + 1
+    until(lambda: told.headers["x-request-id"] in (home / "log").read_text())
+    line = next(n for n in (home / "log").read_text().splitlines() if told.headers["x-request-id"] in n)
+    assert orjson.loads(line)["code"] == "bad_request"

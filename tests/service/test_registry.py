@@ -11,6 +11,7 @@ import pytest
 
 from models.publish import publish
 from service.errors import ModelRequired, NotLoaded, NotReady, UnknownModel, WrongTask
+from service.live import Live
 from service.registry import Registry
 from service.settings import ServiceSettings
 from tests.graphs import dim_or_light
@@ -138,6 +139,41 @@ def test_a_version_replaced_by_a_bad_one_is_served_on(root: Path, damage: Any) -
     with pytest.raises(NotLoaded, match="version 2"):
         registry.load("lamp")
     assert registry.find(None, "lamp", 2) is old
+
+
+@pytest.mark.parametrize("versions", ["all", "latest"])
+def test_a_model_answers_while_its_next_version_takes_the_last_ones_place(
+    root: Path, versions: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look sees the new one come and the old one go: a soak found requests answered 503 in between."""
+    shutil.rmtree(root / "lamp" / "1")
+    registry = served(root, versions=versions)
+    seen = []
+    open_ = Registry._open
+
+    def watched(self: Registry, live: Live) -> None:
+        seen.append(registry.find(None, "lamp", None).card.version)
+        open_(self, live)
+
+    monkeypatch.setattr(Registry, "_open", watched)
+    add(root, 3)
+    shutil.rmtree(root / "lamp" / "2")
+    registry.sync()
+    assert seen == [2]
+    assert [live.key for live in registry.all if live.seen.name == "lamp"] == [("lamp", 3)]
+
+
+@pytest.mark.parametrize("damage", BREAKS)
+def test_the_latest_that_is_bad_leaves_the_one_before(root: Path, damage: Any) -> None:
+    registry = served(root, versions="latest")
+    damage(add(root, 3))
+    for _ in range(2):
+        registry.sync()
+        assert registry.find(None, "lamp", None).card.version == 2
+    shutil.rmtree(root / "lamp" / "3")
+    add(root, 4)
+    registry.sync()
+    assert [live.key for live in registry.all if live.seen.name == "lamp"] == [("lamp", 4)]
 
 
 def test_a_version_replaced_by_a_good_one_is_switched(root: Path) -> None:
