@@ -9,6 +9,7 @@ import pytest
 
 from models.repository import look, open_version, read_version
 from tests.fuzz.served import repository
+from tests.fuzz.soak.__main__ import _is_steady
 from tests.fuzz.soak.load import Plan
 from tests.fuzz.soak.mix import KINDS, Good, made
 from tests.fuzz.soak.probe import means
@@ -50,3 +51,19 @@ def test_versions_come_and_go(tmp_path: Path) -> None:
 def test_a_short_run_swaps_too() -> None:
     assert Plan(1800, 1, 0).swap_s == 60
     assert Plan(120, 1, 0).swap_s < 20
+
+
+@pytest.mark.parametrize(
+    ("figures", "steady"),
+    [
+        ({}, True),
+        ({"failed": 1}, False),
+        ({"memory_growth": 0.11}, False),
+        ({"memory_growth": 0.11, "minutes": 2.0}, True),  # too short to tell
+        ({"fds_growth": 9}, False),
+        ({"threads_growth": 9}, False),
+    ],
+)
+def test_what_ends_the_run_with_an_error(figures: dict[str, float], steady: bool) -> None:
+    usual = {"minutes": 30.0, "failed": 0, "memory_growth": 0.0, "fds_growth": 0, "threads_growth": 0}
+    assert _is_steady(usual | figures) is steady
