@@ -64,6 +64,7 @@ class Registry:
                 self.error = "looking at the repository failed; the log knows why"
                 log.exception(self.error)
             if not self._looked.is_set():
+                gc.set_threshold(20_000, 20, 20)  # a request makes few cycles, and looking costs
                 gc.freeze()  # modules and models stay: the collector need not visit them again and again
             self._looked.set()
             if not self._settings.poll_s or self._stopped.wait(self._settings.poll_s):
