@@ -109,7 +109,6 @@ class Batcher:
     least_s: float = 0.0
     waiting: int = 0
     running: int = 0
-    dropped: dict[str, int] = field(default_factory=lambda: {"expired": 0, "gone": 0})
     _queue: deque[Item] = field(default_factory=deque)
 
     def offer(self, items: list[Item], now: float) -> None:
@@ -176,9 +175,9 @@ class Batcher:
         while self._queue:
             item = self._queue[0]
             if not item.wanted():
-                self._drop("gone", Expired("nobody waits for the answer any more"))
+                self._drop(Expired("nobody waits for the answer any more"))
             elif item.deadline <= now:
-                self._drop("expired", Expired("the time of the request was over before its turn came"))
+                self._drop(Expired("the time of the request was over before its turn came"))
             elif batch and count + item.count > limit:
                 break
             else:
@@ -191,9 +190,8 @@ class Batcher:
         self.waiting -= item.count
         return item
 
-    def _drop(self, why: str, error: ServiceError) -> None:
+    def _drop(self, error: ServiceError) -> None:
         item = self._pop()
-        self.dropped[why] += item.count
         item.settle(item, error)
 
     def learn(self, seconds: float, images: int) -> None:

@@ -85,7 +85,7 @@ def test_expired_and_unwanted_fall_out_first() -> None:
     assert places(queue.take(now=5)) == [2, 4]  # a deadline that is reached is over
     assert set(told.errors) == {0, 1, 3}
     assert all(isinstance(error, Expired) for error in told.errors.values())
-    assert queue.dropped == {"expired": 2, "gone": 1}
+    assert ["time" in str(told.errors[i]) for i in (0, 1, 3)] == [True, False, True]
 
 
 def test_a_batch_takes_what_is_run_in_its_time() -> None:
