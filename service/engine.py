@@ -225,7 +225,10 @@ def _run(live: Live, batch: list[Item]) -> tuple[list[Outcome | Exception], floa
     began = time.monotonic()
     if live.predictor is None:
         raise RuntimeError(f"{live.card.name} was chosen before it was ready")
-    settled = run_batch(live.predictor, batch, began)
+    try:
+        settled = run_batch(live.predictor, batch, began)
+    except Exception as error:  # no memory for the batch, say: its clients are told, and the slot lives on
+        settled = [error] * len(batch)
     return settled, time.monotonic() - began
 
 

@@ -205,6 +205,25 @@ def test_short_work_is_done_on_the_loop(repository: Path) -> None:
     assert where == ["slot", "MainThread", "slot"]
 
 
+def test_a_slot_survives_what_no_batch_should_raise(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, runner = held(repository)
+    runner.go.set()
+
+    def no_memory(*_: Any) -> list[Any]:
+        raise MemoryError("no room for the batch")
+
+    async def work(engine: Engine) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr("service.engine.run_batch", no_memory)
+            with pytest.raises(MemoryError, match="no room"):
+                await engine.run(live, [piece(1)], deadline=later(5))
+        assert values(await engine.run(live, [piece(2)], deadline=later())) == [2]
+
+    run(work)
+
+
 def test_models_take_turns_by_age(repository: Path) -> None:
     one, first = held(repository)
     other, second = held(repository)
