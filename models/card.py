@@ -27,9 +27,10 @@ class InputSpec(_Frozen):
     Attributes:
         name: the graph's input.
         height, width: pixels of the input.
-        resize: `stretch` ignores the aspect; `letterbox` keeps it, centres the image and pads
-            with `fill`; `crop` keeps it and cuts the middle out of an image whose short side was
+        resize: `stretch` ignores the aspect; `letterbox` keeps it, places the image by `align` and
+            pads with `fill`; `crop` keeps it and cuts the middle out of an image whose short side was
             scaled to size / `crop_fraction`.
+        align: where a letterbox has the image: in the middle, or at the top left (YOLOX).
         mean, std: one number per channel in 8-bit levels; a float input is (x - mean) / std.
         dtype: of the graph's input. Inputs of whole numbers get the plain levels, no mean or std.
         scaled_decode: JPEGs much larger than the input are decoded at a few eighths of their size.
@@ -43,6 +44,7 @@ class InputSpec(_Frozen):
     dtype: Literal["float32", "float16", "float64", "uint8", "int32", "int64"] = "float32"
     channels: Literal["RGB", "BGR", "L"] = "RGB"
     resize: Literal["stretch", "letterbox", "crop"] = "stretch"
+    align: Literal["centre", "top_left"] = "centre"
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
     scaled_decode: bool = False
     crop_fraction: float = Field(1.0, gt=0, le=1)
@@ -67,12 +69,22 @@ class Postprocess(_Frozen):
     Attributes:
         score_threshold: boxes below it never leave the server; low, so that AP can be measured.
         iou_threshold: same-class boxes that overlap more are suppressed.
+        class_agnostic: boxes of other classes are suppressed too.
         max_detections: most boxes an answer holds.
+        activated: the graph ends in the step that others of its family leave to their reader: the
+            sigmoid (`centernet`, `rtdetr`), or the boxes in pixels (`yolox`, and YOLOv6 so).
+        box_order: of the corners that `ssd` gives, as TensorFlow or as everybody else has them.
+        first_label: what the graph calls `labels[0]`: 1 where it counts a background that `labels` leaves
+            out (`torchvision`, `maskrcnn`, `ssd`, `yolov10`). What lies below is dropped.
     """
 
     score_threshold: float = Field(0.01, ge=0, le=1)
     iou_threshold: float = Field(0.6, ge=0, le=1)
+    class_agnostic: bool = False
     max_detections: int = Field(100, ge=1, le=1000)
+    activated: bool = False
+    box_order: Literal["yxyx", "xyxy"] = "yxyx"
+    first_label: int = Field(0, ge=0)
 
 
 class Claim(_Frozen):
@@ -109,7 +121,7 @@ class ModelCard(_Frozen):
     """Everything about one version of one model that is not a weight.
 
     Attributes:
-        family: how raw outputs are read; one of `models.tasks.FAMILIES[task]`.
+        family: how raw outputs are read; one of `models.families.tables.FAMILIES[task]`.
         outputs: graph outputs in the order the family reads them.
         labels: class names, index = class. Segmentation: index 0 is what the model calls it.
         sha256: of `model.onnx`.

@@ -17,7 +17,7 @@ from PIL import Image
 from models.card import InputSpec
 from models.results import Array, Shape
 
-__all__ = ["Placement", "fit", "parts", "place", "resample", "wanted"]
+__all__ = ["Placement", "fit", "nearest", "parts", "place", "resample", "wanted"]
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -57,8 +57,13 @@ def place(shape: Shape, spec: InputSpec) -> Placement:
     new_height, new_width = _scaled(shape, spec)
     if spec.resize == "stretch":
         return Placement(spec.width / width, spec.height / height, 0.0, 0.0)
-    left, top = _corner(spec.width - new_width), _corner(spec.height - new_height)
+    left, top = _start(spec.width - new_width, spec), _start(spec.height - new_height, spec)
     return Placement(new_width / width, new_height / height, left, top)
+
+
+def _start(room: int, spec: InputSpec) -> int:
+    """Where the image begins along one side that has so much room beside it."""
+    return 0 if spec.resize == "letterbox" and spec.align == "top_left" else _corner(room)
 
 
 def _corner(room: int) -> int:
@@ -133,7 +138,7 @@ def _laid(image: Array, spec: InputSpec, shape: Shape, scale: float) -> Array:
         picture = picture.resize((new_width, new_height), _RESAMPLING[spec.interpolation], box=whole)
     if picture.size != (spec.width, spec.height):
         canvas = Image.new(picture.mode, (spec.width, spec.height), (spec.fill,) * len(picture.getbands()))
-        canvas.paste(picture, (_corner(spec.width - new_width), _corner(spec.height - new_height)))
+        canvas.paste(picture, (_start(spec.width - new_width, spec), _start(spec.height - new_height, spec)))
         picture = canvas
     pixels = np.asarray(picture).reshape(spec.height, spec.width, -1)
     return pixels[..., ::-1] if spec.channels == "BGR" else pixels
@@ -186,6 +191,19 @@ def resample(
     tall = planes[:, low] * (1 - down)[:, None] + planes[:, high] * down[:, None]
     wide: Array = tall[:, :, left - first] * (1 - across) + tall[:, :, right - first] * across
     return wide
+
+
+def nearest(labels: Array, placement: Placement, spec: InputSpec, shape: Shape) -> Array:
+    """Labels `(h, w)` of the input, at any stride, at the pixels of the image as sent, `(H, W)`.
+
+    A pixel gets the cell that its centre lies in, or the nearest one at the edge.
+    """
+    stride_y, stride_x = spec.height / labels.shape[0], spec.width / labels.shape[1]
+    rows, cols = (np.arange(side) + 0.5 for side in shape)
+    rows = np.floor((rows * placement.scale_y + placement.offset_y) / stride_y).clip(0, len(labels) - 1)
+    cols = np.floor((cols * placement.scale_x + placement.offset_x) / stride_x).clip(0, labels.shape[1] - 1)
+    near: Array = labels[np.ix_(rows.astype(np.int64), cols.astype(np.int64))]
+    return near
 
 
 def parts(shape: Shape) -> Iterator[tuple[slice, slice]]:

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from models.card import Golden, ModelCard
-from models.repository import Version, open_version
+from models.repository import Version, loaded, open_version
 from models.results import Array
-from models.runtime import OnnxRunner
 from models.tasks import TASKS
 
 __all__ = ["npz", "publish"]
@@ -35,14 +34,15 @@ def publish(
 
     Raises:
         pydantic.ValidationError: the facts do not make a card.
-        models.repository.RepositoryError: the written version does not prove itself.
+        models.repository.RepositoryError: the graph cannot be run or is of another family, or the written
+            version does not prove itself.
     """
     card = ModelCard(**facts, sha256=hashlib.sha256(graph).hexdigest())
     folder = root / card.name / str(card.version)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "card.json").unlink(missing_ok=True)
     (folder / "model.onnx").write_bytes(graph)
-    runner = OnnxRunner(graph, input_name=card.input.name, outputs=card.outputs)
+    runner = loaded(card, graph)
     outputs = runner.run(TASKS[card.task](card).prepare(golden_image)[None])
     pair = npz(image=golden_image, **{f"output_{i}": out[0] for i, out in enumerate(outputs)})
     golden = Golden(sha256=hashlib.sha256(pair).hexdigest(), tolerance=tolerance)

@@ -9,15 +9,18 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
 from models.card import ModelCard
+from models.families.family import Family
+from models.families.tables import FAMILIES
 from models.ports import Port
 from models.results import Result
 from models.runtime import OnnxRunner, UnusableGraph
-from models.tasks import FAMILIES, TASKS, Predictor, Runner
+from models.tasks import TASKS, Predictor, Runner
 
 __all__ = [
     "Opened",
@@ -25,6 +28,7 @@ __all__ = [
     "Seen",
     "Version",
     "digest",
+    "loaded",
     "look",
     "newest",
     "open_version",
@@ -133,9 +137,15 @@ def read_version(folder: Path) -> Version:
     if (card.name, str(card.version)) != (folder.parent.name, folder.name):
         own = f"{card.name}/{card.version}"
         raise RepositoryError(f"{path} must lie in {own}, got {folder.parent.name}/{folder.name}")
-    if card.family not in FAMILIES[card.task]:
-        raise RepositoryError(f"{path}: family must be one of {FAMILIES[card.task]}, got {card.family!r}")
+    _family(card, str(path))
     return Version(folder, card)
+
+
+def _family(card: ModelCard, where: str) -> Family[Any]:
+    families = FAMILIES[card.task]
+    if card.family not in families:
+        raise RepositoryError(f"{where}: family must be one of {tuple(families)}, got {card.family!r}")
+    return families[card.family]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +177,33 @@ def opened(version: Version, *, threads: int = 1) -> Opened:
         ) from error
     if (found := hashlib.sha256(model).hexdigest()) != card.sha256:
         raise RepositoryError(f"{version.model_path} has sha256 {found}, its card says {card.sha256}")
-    try:
-        runner = OnnxRunner(model, input_name=card.input.name, outputs=card.outputs, threads=threads)
-    except UnusableGraph as error:
-        raise RepositoryError(f"{card.name}/{card.version}: {error}") from error
+    runner = loaded(card, model, threads=threads)
     prove(version, runner)
     predictor = Predictor(TASKS[card.task](card), runner, card.max_batch)
     return Opened(predictor, runner.inputs, runner.outputs)
+
+
+def loaded(card: ModelCard, model: bytes, *, threads: int = 1) -> OnnxRunner:
+    """The graph, if it runs and has the outputs of the card's family.
+
+    Raises:
+        RepositoryError: it cannot be loaded, or is of another family; the message says why.
+    """
+    where = f"{card.name}/{card.version}"
+    family = _family(card, where)
+    try:
+        runner = OnnxRunner(
+            model, input_name=card.input.name, outputs=card.outputs, threads=threads, batched=family.batched
+        )
+    except UnusableGraph as error:
+        raise RepositoryError(f"{where}: {error}") from error
+    read = runner.outputs[: family.most_outputs]
+    outputs = [replace(o, shape=o.shape if family.batched else o.shape[1:]) for o in read]
+    if wrong := family.mismatch(outputs, card.input, len(card.labels)):
+        raise RepositoryError(f"{where} is not of the family {family.name!r}: {wrong}")
+    if not family.batched and card.max_batch != 1:
+        raise RepositoryError(f"{where}: max_batch must be 1 without a batch axis, got {card.max_batch}")
+    return runner
 
 
 def prove(version: Version, runner: Runner) -> None:

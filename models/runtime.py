@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,15 +57,25 @@ class OnnxRunner:
 
     Args:
         model: the bytes of an `.onnx` file. Bytes, not a path: what was checked is what is loaded.
-        input_name: the graph's image input.
-        outputs: the graph outputs to return, in this order.
+        input_name: the graph's image input; its first input where None.
+        outputs: the graph outputs to return, in this order; all of them where None.
         threads: intra-op threads of one run; several runs may be under way at once.
+        batched: False where the graph takes one picture and its outputs have no batch axis: what goes in
+            and comes out, and what `inputs` and `outputs` tell, has one all the same, of size 1.
 
     Raises:
         UnusableGraph: the graph cannot be loaded, points at other files, or lacks a named input or output.
     """
 
-    def __init__(self, model: bytes, *, input_name: str, outputs: Sequence[str], threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        input_name: str | None = None,
+        outputs: Sequence[str] | None = None,
+        threads: int = 1,
+        batched: bool = True,
+    ) -> None:
         _require_whole(model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -77,14 +88,18 @@ class OnnxRunner:
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         except Exception as error:  # onnxruntime's own classes share no base but Exception
             raise UnusableGraph(f"the graph cannot be loaded: {error}") from error
-        self._input, self._outputs = input_name, list(outputs)
+        there = [node.name for node in self._session.get_outputs()]
+        first = next((node.name for node in self._session.get_inputs()), "")
+        self._input = first if input_name is None else input_name
+        self._outputs = there if outputs is None else list(outputs)
         self._found = {
             port.name: port
             for node in (*self._session.get_inputs(), *self._session.get_outputs())
             for port in [Port(node.name, _dtype(node.type), _sizes(node.shape))]
         }
-        self._require([i.name for i in self._session.get_inputs()], [input_name], "inputs")
-        self._require([o.name for o in self._session.get_outputs()], self._outputs, "outputs")
+        self._require([i.name for i in self._session.get_inputs()], [self._input], "inputs")
+        self._require(there, self._outputs, "outputs")
+        self._batched, self._rank = batched, len(self._found[self._input].shape)
 
     @staticmethod
     def _require(there: Sequence[str], wanted: Sequence[str], what: str) -> None:
@@ -94,13 +109,27 @@ class OnnxRunner:
     @property
     def inputs(self) -> list[Port]:
         """Every input of the graph; the image input is the one the card names."""
-        return [self._found[node.name] for node in self._session.get_inputs()]
+        return [self._seen(node.name, self._rank == 3) for node in self._session.get_inputs()]
 
     @property
     def outputs(self) -> list[Port]:
         """The outputs `run` returns, in its order."""
-        return [self._found[name] for name in self._outputs]
+        return [self._seen(name, True) for name in self._outputs]
+
+    def _seen(self, name: str, alone: bool) -> Port:
+        port = self._found[name]
+        return replace(port, shape=(1, *port.shape)) if alone and not self._batched else port
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What whoever exported the graph wrote into it: its metadata properties."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
 
     def run(self, batch: Array) -> list[Array]:
         """`(N, ...)` in the graph's layout and type -> its outputs, each `(N, ...)`."""
-        return list(self._session.run(self._outputs, {self._input: batch}))
+        if self._batched:
+            return list(self._session.run(self._outputs, {self._input: batch}))
+        if len(batch) != 1:
+            raise ValueError(f"a graph without a batch axis takes one picture at a time, got {len(batch)}")
+        picture = batch[0] if self._rank == batch.ndim - 1 else batch
+        return [output[None] for output in self._session.run(self._outputs, {self._input: picture})]

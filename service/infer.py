@@ -80,7 +80,7 @@ def _arrays(live: Live, outcomes: Sequence[Outcome], names: set[str]) -> dict[st
     """The graph's outputs and, where one is wanted, the answers as columns."""
     alone = len(outcomes) == 1
     arrays = {
-        port.name: outcomes[0].outputs[i] if alone else np.concatenate([o.outputs[i] for o in outcomes])
+        port.name: outcomes[0].outputs[i] if alone else _joined(port.name, [o.outputs[i] for o in outcomes])
         for i, port in enumerate(live.outputs)
         if port.name in names
     }
@@ -90,6 +90,12 @@ def _arrays(live: Live, outcomes: Sequence[Outcome], names: set[str]) -> dict[st
         except SizesDiffer as error:
             raise Unusable(str(error)) from error
     return arrays
+
+
+def _joined(name: str, rows: Sequence[Array]) -> Array:
+    if len({one.shape[1:] for one in rows}) > 1:  # as many rows as objects, which every picture has its own
+        raise Unusable(f"{name!r} has another size for each picture: ask about one at a time, or for answers")
+    return np.concatenate(rows)
 
 
 def _output(live: Live, wanted: Wanted, array: Array, behind: list[bytes]) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def _run_group(
         try:
             settled[i] = _interpreted(predictor, batch[i], rows, own, now, infer_s, len(tensor))
         except Exception as error:
-            settled[i] = error
+            told = f"the model's outputs for this tensor cannot be read: {error}"
+            settled[i] = BadTensor(told) if rows.foreign and isinstance(error, ValueError) else error
 
 
 def _interpreted(

@@ -11,15 +11,10 @@ from models.tasks.classify import Classify
 from models.tasks.detect import Detect
 from models.tasks.segment import Segment
 
-__all__ = ["FAMILIES", "TASKS", "Predictor", "Runner", "Task"]
+__all__ = ["TASKS", "Predictor", "Runner", "Task"]
 
 TASKS: Mapping[TaskName, Callable[[ModelCard], Task[Result]]] = {
     "classification": Classify,
     "detection": Detect,
     "segmentation": Segment,
-}
-FAMILIES: Mapping[TaskName, tuple[str, ...]] = {
-    "classification": ("logits", "probabilities"),
-    "detection": ("dense",),
-    "segmentation": ("logits",),
 }

@@ -25,7 +25,11 @@ class Task(Protocol[Answer]):
         """
 
     def interpret(self, outputs: Sequence[Array], shape: Shape) -> Answer:
-        """Raw graph outputs of one image -> a result in pixels of `shape` (H, W)."""
+        """Raw graph outputs of one image -> a result in pixels of `shape` (H, W).
+
+        Raises:
+            ValueError: NaN or infinity, or not what the card says.
+        """
 
 
 class Runner(Protocol):
@@ -51,7 +55,11 @@ class Predictor(Generic[Answer]):
     max_batch: int = 32
 
     def predict(self, images: Sequence[Array]) -> list[Answer]:
-        """uint8 RGB `(H, W, 3)` images, any sizes -> one result each, same order."""
+        """uint8 RGB `(H, W, 3)` images, any sizes -> one result each, same order.
+
+        Raises:
+            ValueError: the graph gave NaN or infinity, or not what the card says.
+        """
         return [
             answer
             for start in range(0, len(images), self.max_batch)

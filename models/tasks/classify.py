@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from models.card import ModelCard
+from models.families.classification import CLASSIFICATION
 from models.imaging import fit
 from models.results import Array, Classification, Shape
 
@@ -16,7 +15,7 @@ __all__ = ["Classify"]
 
 @dataclass(frozen=True, slots=True)
 class Classify:
-    """Families: `logits` (C,) before softmax; `probabilities` (C,) after it."""
+    """What the card's family reads, as probabilities."""
 
     card: ModelCard
 
@@ -24,8 +23,4 @@ class Classify:
         return fit(image, self.card.input, shape=shape, scale=scale)
 
     def interpret(self, outputs: Sequence[Array], shape: Shape) -> Classification:
-        scores = outputs[0].reshape(-1)
-        if self.card.family == "logits":
-            odds = np.exp(scores.astype(np.float64) - scores.max())
-            scores = odds / odds.sum()
-        return Classification(scores.astype(np.float32))
+        return Classification(CLASSIFICATION[self.card.family].read(outputs, self.card))

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.card import ModelCard
+from models.families.detection import DETECTION
 from models.imaging import fit, place
 from models.results import Array, Detections, Shape
 
 __all__ = ["Detect", "suppress"]
 
-# More candidates than this are noise: COCO scores 100 boxes an image.
-MAX_CANDIDATES = 1000
+MASK_PIXELS = 1 << 28  # of all masks of one answer, a byte each; the weakest objects of huge pictures go
+_BLOCK = 128  # candidates compared with each other at once
 
 
 @dataclass(frozen=True, slots=True)
 class Detect:
-    """Family `dense`: boxes `(P, 4)` xyxy in input pixels, scores `(P, C)` in [0, 1]."""
+    """What the card's family finds, each object once, in pixels of the image as sent."""
 
     card: ModelCard
 
@@ -27,19 +28,27 @@ class Detect:
         return fit(image, self.card.input, shape=shape, scale=scale)
 
     def interpret(self, outputs: Sequence[Array], shape: Shape) -> Detections:
-        boxes, scores = outputs
-        rules = self.card.postprocess
-        rows, labels = np.nonzero(scores >= rules.score_threshold)
-        confidence = scores[rows, labels]
-        best = np.argsort(-confidence, kind="stable")[:MAX_CANDIDATES]
-        boxes, confidence, labels = boxes[rows[best]], confidence[best], labels[best]
-        kept = suppress(boxes, labels, iou_threshold=rules.iou_threshold, limit=rules.max_detections)
-        native = place(shape, self.card.input).back(boxes[kept], shape)
-        return Detections(native, confidence[kept].astype(np.float32), labels[kept].astype(np.int64))
+        found, rules = DETECTION[self.card.family].read_finite(outputs, self.card), self.card.postprocess
+        limit = rules.max_detections
+        if found.masks is not None:
+            limit = min(limit, max(1, MASK_PIXELS // (shape[0] * shape[1])))
+        kept: Array = np.arange(min(limit, len(found.boxes)))
+        if found.crowded:
+            groups = np.zeros_like(found.labels) if rules.class_agnostic else found.labels
+            kept = suppress(found.boxes, groups, iou_threshold=rules.iou_threshold, limit=limit)
+        placement = place(shape, self.card.input)
+        return Detections(
+            placement.back(found.boxes[kept], shape),
+            found.scores[kept].astype(np.float32),
+            found.labels[kept].astype(np.int64),
+            None if found.masks is None else found.masks(kept, placement, shape),
+        )
 
 
 def suppress(boxes: Array, labels: Array, *, iou_threshold: float, limit: int) -> Array:
     """Greedy non-maximum suppression within each class.
+
+    A block of candidates at a time is compared with what is kept, then with itself.
 
     Args:
         boxes: `(N, 4)` xyxy, best first.
@@ -52,14 +61,30 @@ def suppress(boxes: Array, labels: Array, *, iou_threshold: float, limit: int) -
     """
     boxes = boxes.astype(np.float64)
     areas = (boxes[:, 2] - boxes[:, 0]).clip(0) * (boxes[:, 3] - boxes[:, 1]).clip(0)
-    waiting: Array = np.arange(len(boxes))
     kept: list[int] = []
-    while len(waiting) and len(kept) < limit:
-        first, rest = waiting[0], waiting[1:]
-        kept.append(int(first))
-        corner = np.minimum(boxes[first, 2:], boxes[rest, 2:]) - np.maximum(boxes[first, :2], boxes[rest, :2])
-        shared = corner.clip(0).prod(axis=1)
-        union = areas[first] + areas[rest] - shared
-        clear = (shared <= iou_threshold * union) | (labels[rest] != labels[first])
-        waiting = rest[clear]
+    for start in range(0, len(boxes), _BLOCK):
+        rows: Array = np.arange(start, min(start + _BLOCK, len(boxes)))
+        if kept:
+            rows = rows[~_overlaps(boxes, areas, labels, np.array(kept), rows, iou_threshold).any(axis=0)]
+        clashes = _overlaps(boxes, areas, labels, rows, rows, iou_threshold)
+        alive = np.ones(len(rows), bool)
+        for i, row in enumerate(rows.tolist()):
+            if alive[i]:
+                kept.append(row)
+                if len(kept) == limit:
+                    return np.array(kept, dtype=np.int64)
+                alive &= ~clashes[i]
     return np.array(kept, dtype=np.int64)
+
+
+def _overlaps(
+    boxes: Array, areas: Array, labels: Array, firsts: Array, seconds: Array, iou_threshold: float
+) -> Array:
+    """bool `(A, B)`: which of the first boxes and of the second are one object."""
+    one, other = boxes[firsts].T[..., None], boxes[seconds].T[:, None]
+    width = np.minimum(one[2], other[2]) - np.maximum(one[0], other[0])
+    height = np.minimum(one[3], other[3]) - np.maximum(one[1], other[1])
+    shared = width.clip(0) * height.clip(0)
+    union = areas[firsts][:, None] + areas[seconds] - shared
+    clash: Array = (shared > iou_threshold * union) & (labels[firsts][:, None] == labels[seconds])
+    return clash

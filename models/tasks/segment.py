@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.card import ModelCard
-from models.imaging import fit, parts, place, resample
+from models.families.segmentation import SEGMENTATION
+from models.imaging import fit, nearest, parts, place, resample
 from models.results import Array, Segmentation, Shape
 
 __all__ = ["Segment"]
@@ -16,9 +17,9 @@ __all__ = ["Segment"]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Family `logits`: `(C, h, w)` at any stride of the input, resized before the argmax.
+    """What the card's family reads: planes `(C, h, w)` or labels `(h, w)`, at any stride of the input.
 
-    Resizing scores, not labels, keeps edges as fine as the image.
+    Planes are resized before the argmax: resizing scores, not labels, keeps edges as fine as the image.
     """
 
     card: ModelCard
@@ -27,9 +28,12 @@ class Segment:
         return fit(image, self.card.input, shape=shape, scale=scale)
 
     def interpret(self, outputs: Sequence[Array], shape: Shape) -> Segmentation:
-        planes, spec = outputs[0], self.card.input
+        found, spec = SEGMENTATION[self.card.family].read_finite(outputs, self.card), self.card.input
         placement = place(shape, spec)
-        labels = np.empty(shape, np.uint8 if len(planes) <= 256 else np.uint16)
+        labels = np.empty(shape, np.uint8 if len(self.card.labels) <= 256 else np.uint16)
+        if found.ndim == 2:
+            labels[:] = nearest(found, placement, spec, shape)
+            return Segmentation(labels)
         for part in parts(shape):  # the scores of 25 million pixels would take gigabytes
-            labels[part] = resample(planes, placement, spec, shape, part).argmax(axis=0)
+            labels[part] = resample(found, placement, spec, shape, part).argmax(axis=0)
         return Segmentation(labels)

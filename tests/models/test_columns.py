@@ -46,7 +46,12 @@ def exactly(one: Array, other: Array) -> bool:
 def fields(result: Result) -> list[Array]:
     match result:
         case Detections():
-            return [result.boxes, result.scores, result.labels]
+            return [
+                result.boxes,
+                result.scores,
+                result.labels,
+                *([] if result.masks is None else [result.masks]),
+            ]
         case Classification():
             return [result.scores]
         case Segmentation():
@@ -104,6 +109,46 @@ def test_maps_of_several_sizes_make_no_tensor(other: tuple[int, int]) -> None:
     maps = [Segmentation(np.zeros(shape, np.int64)) for shape in ((5, 7), other)]
     with pytest.raises(SizesDiffer, match="one size"):
         columns_of(card("segmentation"), maps)
+
+
+def masked(counts: Sequence[int]) -> tuple[ModelCard, list[Result]]:
+    """Pictures of several sizes with so many objects, their masks of all kinds."""
+    results: list[Result] = []
+    for seed, count in enumerate(counts):
+        plain, draw = found(count, seed), random(seed)
+        shape = int(draw.integers(1, 9)), int(draw.integers(1, 9))
+        masks = draw.random((count, *shape)) < draw.choice([0.0, 0.2, 0.9, 1.0], (count, 1, 1))
+        results.append(Detections(plain.boxes, plain.scores, plain.labels, masks))
+    return card("detection").model_copy(update={"family": "maskrcnn"}), results
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=5))
+def test_masks_come_back(counts: list[int]) -> None:
+    own, results = masked(counts)
+    columns = survives(own, results)
+    sizes = [r.masks.shape[1:] for r in results if isinstance(r, Detections) and r.masks is not None]
+    assert columns["answer.sizes"].tolist() == [list(size) for size in sizes]
+    pixels = [height * width for height, width in sizes]
+    assert len(from_columns("detection", columns, len(counts), pixels=pixels)) == len(counts)
+    with pytest.raises(ValueError, match="pixels of their pictures"):
+        from_columns("detection", columns, len(counts), pixels=[*pixels[:-1], pixels[-1] + 1])
+
+
+@pytest.mark.parametrize("change", ["longer", "shorter", "more", "none", "negative", "moved"])
+def test_runs_must_fill_the_masks(change: str) -> None:
+    own, results = masked([2, 1])
+    columns = columns_of(own, results)
+    runs = columns["answer.runs"].copy()
+    changed = {
+        "longer": np.concatenate([runs[:-1], runs[-1:] + 1]),
+        "shorter": runs[:-1],
+        "more": np.concatenate([runs, [0]]),
+        "none": runs[:0],
+        "negative": np.concatenate([[-1, 1], runs]),
+        "moved": np.concatenate([runs[:1] + 1000, runs[1:]]),
+    }
+    with pytest.raises(ValueError, match="runs"):
+        from_columns("detection", {**columns, "answer.runs": changed[change]}, 2)
 
 
 def without(columns: dict[str, Array], name: str) -> dict[str, Array]:

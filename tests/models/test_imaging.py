@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.card import InputSpec
-from models.imaging import fit, place, resample
+from models.imaging import fit, nearest, place, resample
 from models.results import Array
 
 Resize = Literal["stretch", "letterbox", "crop"]
@@ -71,6 +71,50 @@ def test_letterbox_keeps_the_aspect_and_pads_with_fill() -> None:
     laid = fit(tall, spec("letterbox", fill=7, dtype="uint8"))[0]
     assert np.flatnonzero((laid == 7).all(axis=0)).tolist() == [*range(16), *range(32, 48)]
     assert not laid[:, 16:32].any()
+
+
+@pytest.mark.parametrize("shape", [(64, 32), (20, 90), (32, 48), (7, 5)])
+def test_a_letterbox_may_begin_at_the_top_left(shape: tuple[int, int]) -> None:
+    """The same pixels as in the middle, all of the padding below and to the right of them."""
+    image = picture(*shape)
+    middle, corner = (spec("letterbox", align=align, dtype="uint8") for align in ("centre", "top_left"))
+    at, own = place(shape, middle), place(shape, corner)
+    assert (own.offset_x, own.offset_y) == (0, 0)
+    assert (own.scale_x, own.scale_y) == (at.scale_x, at.scale_y)
+    laid = fit(image, corner)
+    height, width = round(shape[0] * own.scale_y), round(shape[1] * own.scale_x)
+    top, left = int(at.offset_y), int(at.offset_x)
+    same = fit(image, middle)[:, top : top + height, left : left + width]
+    assert np.array_equal(laid[:, :height, :width], same)
+    assert (laid[:, height:] == 114).all()
+    assert (laid[:, :, width:] == 114).all()
+    box = np.array([[1.0, 2, 4, 5]])
+    np.testing.assert_allclose(own.back(box * np.tile([own.scale_x, own.scale_y], 2), shape), box, atol=1e-4)
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop"])
+def test_only_a_letterbox_has_a_corner_to_begin_at(resize: Resize) -> None:
+    image, corner = picture(), spec(resize, align="top_left")
+    assert place((37, 53), corner) == place((37, 53), spec(resize))
+    assert np.array_equal(fit(image, corner), fit(image, spec(resize)))
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+@pytest.mark.parametrize("align", ["centre", "top_left"])
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_the_nearest_label_is_that_of_the_cell_a_pixel_lies_in(
+    resize: Resize, align: str, stride: int
+) -> None:
+    own = spec(resize, align=align)
+    labels = np.random.default_rng(0).integers(0, 9, (32 // stride, 48 // stride))
+    for shape in ((37, 53), (5, 90), (64, 9)):
+        at = place(shape, own)
+        got = nearest(labels, at, own, shape)
+        for row, column in np.ndindex(shape):
+            y = int(((row + 0.5) * at.scale_y + at.offset_y) // stride)
+            x = int(((column + 0.5) * at.scale_x + at.offset_x) // stride)
+            y, x = min(max(y, 0), len(labels) - 1), min(max(x, 0), labels.shape[1] - 1)
+            assert got[row, column] == labels[y, x]
 
 
 @given(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.card import InputSpec, ModelCard, Postprocess, TaskName
 from models.results import Array, Classification, Detections, Segmentation
-from models.tasks import FAMILIES, TASKS, Predictor
+from models.tasks import TASKS, Predictor
 from models.tasks.detect import suppress
 
 
@@ -53,7 +53,13 @@ def block(height: int, width: int) -> Array:
 
 
 SIZES = [(32, 32), (64, 32), (20, 60), (128, 96)]
-CASES: list[tuple[TaskName, str]] = [(task, family) for task in TASKS for family in FAMILIES[task]]
+CASES: list[tuple[TaskName, str]] = [
+    ("classification", "logits"),
+    ("classification", "probabilities"),
+    ("detection", "dense"),
+    ("segmentation", "logits"),
+    ("segmentation", "probabilities"),
+]
 
 
 @pytest.mark.parametrize(("task", "family"), CASES)
@@ -125,6 +131,44 @@ def test_suppression_is_the_definition(seed: int, count: int, iou_threshold: flo
     want = slow_suppress(boxes, labels, iou_threshold)
     assert suppress(boxes, labels, iou_threshold=iou_threshold, limit=1000).tolist() == want
     assert suppress(boxes, labels, iou_threshold=iou_threshold, limit=5).tolist() == want[:5]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_suppression_of_many_blocks_is_the_definition(seed: int) -> None:
+    """Hundreds of boxes around a few objects, more than are compared with each other at once."""
+    rng = np.random.default_rng(seed)
+    count, whose = int(rng.integers(129, 700)), rng.integers(0, 30, 700)
+    corner, size = rng.integers(0, 90, (30, 2)), rng.integers(4, 40, (30, 2))
+    boxes = np.concatenate([corner, corner + size], axis=1)[whose] + rng.integers(-3, 4, (700, 4))
+    labels = rng.integers(0, 3, 700)
+    want = slow_suppress(boxes[:count], labels[:count], 0.5)
+    assert len(want) > 40
+    for limit in (1, 40, len(want), 1000):
+        got = suppress(boxes[:count], labels[:count], iou_threshold=0.5, limit=limit)
+        assert got.tolist() == want[:limit]
+
+
+def test_boxes_of_other_classes_go_too_where_the_card_says_so() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9]], np.float32)
+    scores = np.array([[0.9, 0], [0, 0.8]], np.float32)
+    for agnostic, want in ((False, [0, 1]), (True, [0])):
+        own = card("detection", "dense", postprocess=Postprocess(class_agnostic=agnostic))
+        found = TASKS["detection"](own).interpret([boxes, scores], (32, 32))
+        assert isinstance(found, Detections)
+        assert found.labels.tolist() == want
+
+
+def test_masks_of_a_huge_picture_are_as_many_as_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.tasks.detect.MASK_PIXELS", 3 * 20 * 30 + 5)
+    boxes = np.array([[i * 6, 0, i * 6 + 5, 5] for i in range(5)], np.float32)
+    scores, masks = np.array([0.5, 0.9, 0.7, 0.6, 0.8], np.float32), np.ones((5, 1, 4, 4), np.float32)
+    task = TASKS["detection"](card("detection", "maskrcnn"))
+    for shape, want in (((20, 30), 3), ((40, 60), 1), ((5, 5), 5)):
+        found = task.interpret([boxes, np.arange(5) % 2, scores, masks], shape)
+        assert isinstance(found, Detections)
+        assert found.masks is not None
+        assert found.masks.shape == (want, *shape)
+        assert found.scores.tolist() == sorted(scores.tolist(), reverse=True)[:want]
 
 
 def test_weak_and_surplus_boxes_are_dropped() -> None:
