@@ -6,14 +6,28 @@ requirements (pandas, SciPy, PyTorch ...) is needed: `pip install --no-deps -r r
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["MissingCarrier", "carried"]
+__all__ = ["Carried", "MissingCarrier", "carried"]
 
 
 class MissingCarrier(Exception):
     """A package that carries needed files is not installed; says how to get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A file inside an installed package: import name, path below its folder, what to give to pip."""
+
+    package: str
+    relative: str
+    distribution: str
+
+    def path(self) -> Path:
+        """Raises MissingCarrier."""
+        return carried(self.package, self.relative, distribution=self.distribution)
 
 
 def carried(package: str, relative: str, *, distribution: str) -> Path:

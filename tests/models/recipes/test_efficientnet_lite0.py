@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from models.decoding import decode
-from models.recipes.carriers import MissingCarrier, carried
-from models.recipes.efficientnet_lite0 import class_names
+from models.recipes.carriers import Carried, MissingCarrier, carried
+from models.recipes.names import imagenet as class_names
+from models.recipes.recipe import build
 from models.recipes.tables import RECIPES
 from models.repository import Version, open_version
 from models.results import Classification
@@ -22,7 +23,9 @@ SAMPLES = Path(os.environ.get("ASSAY_DATA_DIR", "../shared/data")) / "imagenet_s
 @pytest.fixture(scope="module")
 def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Version:
     try:
-        return RECIPES["imagenet"](tmp_path_factory.mktemp("zoo"))
+        recipe = RECIPES["imagenet"]
+        assert isinstance(recipe.source, Carried)
+        return build(recipe, tmp_path_factory.mktemp("zoo"), recipe.source.path())
     except MissingCarrier as missing:
         pytest.skip(str(missing))
 
