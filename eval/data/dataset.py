@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+import numpy as np
 
 from eval.errors import DatasetError
 from eval.metrics.truth import Objects
@@ -66,20 +69,26 @@ class Dataset:
     def in_classes_of(self, served: Sequence[str]) -> Dataset:
         """The same data, its classes numbered as the served model numbers them, matched by name.
 
+        Names are the same when they differ in case, `_` and `-` only, or when one is among the other's
+        comma-separated synonyms. Numbered data keeps its numbers, or moves all of them alike where most
+        names say so: some graphs have a background class in front.
+
         Raises:
             DatasetError: a class of the data is none of the model's.
         """
-        if self.numbered and len(self.labels) <= len(served):
-            return replace(self, labels=tuple(served))
         if tuple(served) == self.labels:
             return self
-        missing = [name for name in self.labels if name not in served]
+        matched = _matched(self.labels, served)
+        if self.numbered and len(self.labels) <= len(served):
+            number = [i + _shift(matched) for i in range(len(self.labels))]
+        else:
+            number = [-1 if at is None else at for at in matched]
+        missing = [name for name, at in zip(self.labels, number, strict=True) if not 0 <= at < len(served)]
         if missing:
             raise DatasetError(
                 f"{self.name}: the model has no class {missing[0]!r}; it has {', '.join(served[:8])} ..."
                 " Rename the data's classes, or evaluate a model that knows them"
             )
-        number = [list(served).index(name) for name in self.labels]
 
         def load(index: int) -> Sample:
             sample = self.load(index)
@@ -88,15 +97,37 @@ class Dataset:
         return replace(self, labels=tuple(served), load=load, numbered=True)
 
 
+def _synonyms(name: str) -> set[str]:
+    words = name.casefold().replace("_", " ").replace("-", " ")
+    return {" ".join(word.split()) for word in words.split(",")}
+
+
+def _matched(names: Sequence[str], served: Sequence[str]) -> list[int | None]:
+    """The served class of each name; None where there is none, or several to choose from."""
+    exact: dict[str, list[int]] = {}
+    alike: dict[str, set[int]] = {}
+    for number, name in enumerate(served):
+        exact.setdefault(name, []).append(number)
+        for word in _synonyms(name):
+            alike.setdefault(word, set()).add(number)
+    found = [exact.get(name) or set().union(*(alike.get(w, ()) for w in _synonyms(name))) for name in names]
+    return [next(iter(numbers)) if len(numbers) == 1 else None for numbers in found]
+
+
+def _shift(matched: Sequence[int | None]) -> int:
+    """By how much most of the matched classes lie behind their own number; 0 where they do not agree."""
+    shifts = Counter(at - number for number, at in enumerate(matched) if at is not None)
+    (shift, times), *_ = shifts.most_common(1) or [(0, 0)]
+    return shift if 2 * times > shifts.total() else 0
+
+
 def _renumbered(expected: Expected, number: Sequence[int]) -> Expected:
     if isinstance(expected, int):
         return number[expected]
     if isinstance(expected, Objects):
-        labels = expected.labels.copy()
-        labels[:] = [number[label] for label in expected.labels]
+        labels = np.array([number[label] for label in expected.labels], np.int64)
         return Objects(expected.boxes, labels, expected.areas, expected.crowd, expected.masks, expected.image)
-    table = [*number, *range(len(number), 256)]
-    renumbered = expected.copy()
-    for old, new in enumerate(table):
-        renumbered[expected == old] = new
-    return renumbered
+    table = np.arange(max(256, len(number)))  # what is no class, such as 255, stays what it is
+    table[: len(number)] = number
+    renumbered: Array = table[expected]
+    return renumbered.astype(np.uint8 if table.max() < 256 else np.int64)

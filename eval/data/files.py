@@ -1,4 +1,4 @@
-"""Data on disk: folder per class, a CSV table, COCO annotations, mask folders."""
+"""Data on disk: folder per class, a CSV table, COCO annotations."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy as np
 from eval.data.dataset import Dataset, Sample
 from eval.errors import DatasetError
 from eval.metrics.truth import Objects
-from models.decoding import UnreadableImage, decode_labels
+from models.labels import UnreadableLabels, in_order
 
-__all__ = ["coco_data", "folder_data", "masks_data", "table_data"]
+__all__ = ["PICTURES", "coco_data", "existing_folder", "folder_data", "pictures", "table_data"]
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 
 def folder_data(argument: str) -> Dataset:
     """`folder:PATH`: one sub-folder of images per class, named after it; classes in sorted order."""
-    root = _folder(argument)
+    root = existing_folder(argument)
     labels = tuple(sorted(p.name for p in root.iterdir() if p.is_dir()))
     if not labels:
         raise DatasetError(f"{root} has no class folders; it must hold one folder of images per class")
-    found = [(path, label) for label, name in enumerate(labels) for path in _pictures(root / name)]
+    found = [(path, label) for label, name in enumerate(labels) for path in pictures(root / name)]
     if not found:
         raise DatasetError(f"{root} holds no images in its class folders")
 
@@ -39,8 +39,8 @@ def folder_data(argument: str) -> Dataset:
 def table_data(argument: str) -> Dataset:
     """`csv:FILE`: columns `file` (relative to the table) and `label`, the class name.
 
-    Classes are matched by name, or by the number in a column `class_index` where there is one:
-    the model's own.
+    Classes are matched by name, or by the number in a column `class_index` where there is one: the
+    model's own (see `Dataset.in_classes_of`).
     """
     path = Path(argument)
     if not path.is_file():
@@ -58,27 +58,24 @@ def table_data(argument: str) -> Dataset:
     number_of = {label: i for i, label in enumerate(labels)}
     numbered = all((row.get("class_index") or "").isdecimal() for row in rows)
     if numbered:
-        number_of = {row["label"]: int(row["class_index"]) for row in rows}
-        labels = _numbered(number_of)
+        try:
+            labels = in_order({int(row["class_index"]): row["label"] for row in rows})
+        except UnreadableLabels as error:
+            raise DatasetError(f"{path}: {error}") from error
 
     def load(index: int) -> Sample:
         row = rows[index]
-        return Sample(row["file"], (path.parent / row["file"]).read_bytes(), number_of[row["label"]])
+        label = int(row["class_index"]) if numbered else number_of[row["label"]]
+        return Sample(row["file"], (path.parent / row["file"]).read_bytes(), label)
 
     ids = [row["file"] for row in rows]
     return Dataset(f"csv:{path}", "classification", labels, ids, load, numbered=numbered)
 
 
-def _numbered(number_of: dict[str, int]) -> tuple[str, ...]:
-    """Names by number; numbers nobody uses are called by it, so that a model's own order is kept."""
-    names = {number: name for name, number in number_of.items()}
-    return tuple(names.get(i, f"class {i}") for i in range(max(names) + 1))
-
-
 def coco_data(argument: str) -> Dataset:
     """`coco:ANNOTATIONS.json,IMAGES`: COCO instances and the folder of their images."""
     first, _, second = argument.partition(",")
-    path, root = Path(first), _folder(second or str(Path(first).parent))
+    path, root = Path(first), existing_folder(second or str(Path(first).parent))
     try:
         told = json.loads(path.read_bytes())
         categories = sorted(told["categories"], key=lambda c: c["id"])
@@ -117,51 +114,16 @@ def _objects(annotations: list[dict[str, Any]], number_of: dict[Any, int], image
     )
 
 
-def masks_data(argument: str) -> Dataset:
-    """`masks:IMAGES,MASKS[,NAMES.txt]`: images, and index masks (PNG) of the same stem.
-
-    NAMES holds one class name a line; without it classes are called by their number. 255 does
-    not count.
-    """
-    parts = argument.split(",")
-    if len(parts) not in (2, 3):
-        raise DatasetError(
-            f"masks must be masks:IMAGES,MASKS or masks:IMAGES,MASKS,NAMES.txt, got {argument}"
-        )
-    images, masks = _folder(parts[0]), _folder(parts[1])
-    found = _pictures(images)
-    lacking = [path.name for path in found if not (masks / f"{path.stem}.png").is_file()]
-    if lacking or not found:
-        raise DatasetError(
-            f"{masks} must hold a .png for every image of {images}, lacks {lacking[:1] or 'all'}"
-        )
-    names = Path(parts[2]).read_text(encoding="utf-8").split("\n") if len(parts) == 3 else []
-    labels = tuple(name.strip() for name in names if name.strip())
-
-    def load(index: int) -> Sample:
-        path = found[index]
-        mask = masks / f"{path.stem}.png"
-        try:
-            expected = decode_labels(mask.read_bytes())
-        except UnreadableImage as error:
-            raise DatasetError(f"{mask} must be an index mask: {error}") from error
-        return Sample(path.name, path.read_bytes(), expected)
-
-    if not labels:
-        maps = (np.asarray(load(i).expected) for i in range(len(found)))
-        highest = max(int(m[m != 255].max(initial=0)) for m in maps)
-        labels = tuple(f"class {i}" for i in range(highest + 1))
-    return Dataset(f"masks:{images.name}", "segmentation", labels, [p.name for p in found], load)
-
-
-def _folder(argument: str) -> Path:
+def existing_folder(argument: str | Path) -> Path:
+    """The folder of that name. Raises DatasetError where there is none."""
     path = Path(argument)
     if not path.is_dir():
         raise DatasetError(f"there must be a folder {path}; got none")
     return path
 
 
-def _pictures(folder: Path) -> list[Path]:
+def pictures(folder: Path) -> list[Path]:
+    """The files with a picture's name in a folder, sorted."""
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES)
 
 

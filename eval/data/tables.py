@@ -1,12 +1,16 @@
-"""Data by name: `digits:test`, `scenes:test:500`, `folder:PATH`, `csv:FILE`, `coco:...`, `masks:...`."""
+"""Data by name: `digits:test`, `scenes:test:500`, `folder:PATH`, `voc:ROOT` ..., see `READERS`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from eval.data.archive import tar_data
 from eval.data.builtin import digits_data, scenes_data
 from eval.data.dataset import Dataset
-from eval.data.files import coco_data, folder_data, masks_data, table_data
+from eval.data.files import coco_data, folder_data, table_data
+from eval.data.masks import masks_data
+from eval.data.voc import voc_data
+from eval.data.yolo import yolo_data
 from eval.errors import DatasetError
 from models.card import TaskName
 
@@ -16,8 +20,11 @@ READERS: Mapping[str, Callable[[str, TaskName], Dataset]] = {
     "digits": lambda argument, _: digits_data(argument),
     "scenes": scenes_data,
     "folder": lambda argument, _: folder_data(argument),
+    "tar": lambda argument, _: tar_data(argument),
     "csv": lambda argument, _: table_data(argument),
     "coco": lambda argument, _: coco_data(argument),
+    "voc": lambda argument, _: voc_data(argument),
+    "yolo": lambda argument, _: yolo_data(argument),
     "masks": lambda argument, _: masks_data(argument),
 }
 

@@ -94,6 +94,37 @@ def test_a_table_by_number(tmp_path: Path) -> None:
     assert data.labels == ("x", "y", "z")
 
 
+def test_a_number_beyond_all_classes(tmp_path: Path) -> None:
+    rows = [{"file": "a.png", "label": "x", "class_index": "99999999999999"}]
+    with pytest.raises(DatasetError, match=r"t\.csv: class numbers must be below 65536"):
+        open_data(table(tmp_path, rows), "classification")
+
+
+def test_names_are_alike_but_for_case_and_signs(tmp_path: Path) -> None:
+    rows = [{"file": "a.png", "label": "water_ouzel"}, {"file": "a.png", "label": "Ant"}]
+    data = open_data(table(tmp_path, rows), "classification")
+    served = ("background", "ant, emmet, pismire", "water ouzel, dipper")
+    assert [s.expected for s in data.in_classes_of(served)] == [2, 1]
+    with pytest.raises(DatasetError, match="no class 'Ant'"):  # two to choose from
+        data.in_classes_of((*served, "army ant, ant"))
+    exact = data.in_classes_of((*served, "Ant"))  # the very name comes first
+    assert [s.expected for s in exact] == [2, 3]
+
+
+def test_a_background_in_front_moves_all_numbers_alike(tmp_path: Path) -> None:
+    names = ("tench", "goldfish", "crane", "hen", "crane")
+    rows = [{"file": "a.png", "label": name, "class_index": str(i)} for i, name in enumerate(names)]
+    data = open_data(table(tmp_path, rows), "classification")
+    assert [s.expected for s in data] == [0, 1, 2, 3, 4]  # two cranes stay two
+    served = ("tench, Tinca tinca", "goldfish", "crane", "hen", "crane")
+    assert [s.expected for s in data.in_classes_of(served)] == [0, 1, 2, 3, 4]
+    assert [s.expected for s in data.in_classes_of(("background", *served))] == [1, 2, 3, 4, 5]
+    strange = data.in_classes_of(("goldfish", "tench", "x", "y", "z"))  # they do not agree: numbers count
+    assert [s.expected for s in strange] == [0, 1, 2, 3, 4]
+    with pytest.raises(DatasetError, match="no class"):
+        data.in_classes_of(("tench", "goldfish"))
+
+
 COCO = {
     "images": [{"id": 7, "file_name": "a.png"}, {"id": 3, "file_name": "b.png"}],
     "categories": [{"id": 90, "name": "toothbrush"}, {"id": 1, "name": "person"}],
@@ -153,6 +184,35 @@ def test_masks_are_renumbered_but_not_what_is_ignored(tmp_path: Path) -> None:
     expected = data[0].expected
     assert isinstance(expected, np.ndarray)
     assert expected.tolist() == [[1, 0], [255, 2]]
+
+
+def test_masks_may_be_told_what_their_values_mean(tmp_path: Path) -> None:
+    """Values of one name are one class; some do not count; the rest is what `*` says."""
+    name = masks(tmp_path, [[0, 3, 4], [11, 255, 7]])
+    (tmp_path / "names.txt").write_text("*: background\n3: car\n4: car\n11: ignore\n")
+    data = open_data(f"{name},{tmp_path / 'names.txt'}", "segmentation")
+    assert data.labels == ("background", "car")
+    expected = data[0].expected
+    assert isinstance(expected, np.ndarray)
+    assert expected.tolist() == [[0, 1, 1], [255, 255, 0]]
+    assert expected.dtype == np.uint8
+    served = data.in_classes_of(("sky", "car", "background"))[0].expected
+    assert isinstance(served, np.ndarray)
+    assert served.tolist() == [[2, 1, 1], [255, 255, 2]]
+
+
+def test_a_value_without_a_name_is_named(tmp_path: Path) -> None:
+    name = masks(tmp_path, [[0, 11]])
+    (tmp_path / "names.yaml").write_text("classes:\n  0: sky\n")
+    with pytest.raises(
+        DatasetError, match=r"a\.png: the value 11 has no name in .*names\.yaml; name it, or add"
+    ):
+        open_data(f"{name},{tmp_path / 'names.yaml'}", "segmentation")[0]
+    (tmp_path / "names.yaml").write_text("classes:\n  0: sky\n  255: edge\n  11: ignore\n")
+    data = open_data(f"{name},{tmp_path / 'names.yaml'}", "segmentation")
+    assert data.labels == ("sky", "edge")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        open_data(f"{name},{tmp_path / 'nothing.txt'}", "segmentation")
 
 
 def test_a_palette_mask_is_its_indices(tmp_path: Path) -> None:
@@ -217,6 +277,14 @@ def test_real_photographs_by_table() -> None:
     served = data.in_classes_of([f"name {i}" for i in range(1000)])
     assert [s.expected for s in served.first(3)] == [0, 20, 40]
     assert decode(served[0].file).ndim == 3
+
+
+@pytest.mark.data
+def test_real_streets() -> None:
+    if not (REAL / "camvid").is_dir():
+        pytest.skip("ASSAY_DATA_DIR has no camvid")
+    data = open_data(f"masks:{REAL / 'camvid' / 'val'},{REAL / 'camvid' / 'valannot'}", "segmentation")
+    assert (len(data), len(data.labels)) == (51, 12)
 
 
 def test_every_reader_is_documented() -> None:
