@@ -24,10 +24,12 @@ __all__ = [
     "ClassifyAnswer",
     "DetectAnswer",
     "ErrorBody",
+    "Explanation",
     "Json",
     "SegmentAnswer",
     "answer_of",
     "from_runs",
+    "mask_counts",
     "results_of",
     "to_runs",
 ]
@@ -90,12 +92,29 @@ class SegmentPrediction(_Told):
     classes: list[Region]
 
 
+class Explanation(_Told):
+    """Which parts of the picture the answer rests on: one value a cell of a grid, row by row.
+
+    Cell i of `rows` begins at pixel row floor(i * height / rows); columns likewise. A value is what the
+    score loses when the cell is covered; below 0 the score gains.
+    """
+
+    method: Literal["occlusion"]
+    label: int
+    name: str
+    score: float
+    rows: int
+    cols: int
+    values: list[float]
+
+
 class Answer(_Told):
-    """Who answered."""
+    """Who answered; and why, where `explain` was asked for and there was something to explain."""
 
     model: str
     version: int
     task: TaskName
+    explanation: Explanation | None = None
 
 
 class ClassifyAnswer(Answer):
@@ -199,6 +218,20 @@ def from_runs(values: Sequence[int] | Array, counts: Sequence[int] | Array, size
     return np.repeat(np.asarray(values, np.int64), lengths).reshape(size)
 
 
+def mask_counts(mask: Array) -> Array:
+    """int64 `(R,)`: COCO's run lengths of a bool `(H, W)`, down the columns, background first."""
+    height, width = mask.shape
+    there = np.flatnonzero(mask.any(axis=0))
+    if not len(there):
+        return np.array([height * width])
+    before, after = there[0] * height, (width - 1 - there[-1]) * height  # only the columns between are read
+    values, counts = to_runs(mask[:, there[0] : there[-1] + 1].ravel(order="F"))
+    ends = [before] if values[0] else [], [after] if values[-1] and after else []
+    counts[0] += 0 if values[0] else before
+    counts[-1] += 0 if values[-1] else after
+    return np.concatenate([ends[0], counts, ends[1]]).astype(np.int64)
+
+
 def _classification(found: Classification, labels: Sequence[str], top_k: int, scores: bool) -> Json:
     top = [{"label": int(i), "name": labels[i], "score": found.scores[i]} for i in found.top(max(1, top_k))]
     body = {**top[0], "top": top}
@@ -222,10 +255,7 @@ def _detections(found: Detections, labels: Sequence[str]) -> Json:
 
 
 def _mask_runs(mask: Array) -> Json:
-    values, counts = to_runs(mask.ravel(order="F"))
-    if len(values) and values[0]:  # COCO counts background first
-        counts = np.concatenate([[0], counts])
-    return {"size": list(mask.shape), "counts": counts}
+    return {"size": list(mask.shape), "counts": mask_counts(mask)}
 
 
 def _read_detections(body: Mapping[str, Any], pixels: int) -> Detections:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
@@ -18,11 +18,12 @@ from python_multipart.multipart import parse_options_header
 from models.card import TaskName
 from models.decoding import decode, encode_png
 from models.drawing import drawn
-from models.results import Detections, Result
+from models.results import Detections, Result, Segmentation
 from models.wire import answer_of
 from service.body import read_body
 from service.calls import Call, Reply, json_reply
 from service.errors import BadParameter, NoImage, UnsupportedBody, Unusable
+from service.explain import Explained, check_explainable, explained
 from service.intake import Pixels, check_count, picture_piece
 from service.multipart import FIELD, Parts
 from service.running import Running
@@ -39,6 +40,9 @@ class Parameters(BaseModel):
 
     model: str | None = Field(None, max_length=64, description="Needed when several models do the task.")
     version: PositiveInt | None = Field(None, description="The latest when not given.")
+    explain: Literal["occlusion"] | None = Field(
+        None, description="Also say which parts of the one picture the answer rests on; asks 50 times more."
+    )
 
 
 class ClassifyParameters(Parameters):
@@ -87,34 +91,57 @@ async def answer(running: Running, call: Call, task: TaskName) -> Reply:
         raise NoImage(f"the request must hold an image file in the field {FIELD!r}, got none")
     asked = _parameters(told, PARAMETERS[task])
     live = running.registry.find(task, asked.model, asked.version)
-    check_count(len(files), running.settings.max_images)
-    call.model, call.images = f"{live.card.name}/{live.card.version}", len(files)
+    count = check_explainable(len(files)) if asked.explain else len(files)
+    check_count(count, running.settings.max_images)
+    if asked.explain:
+        running.engine.admit(live, count, call.deadline)
+    call.model, call.images = f"{live.card.name}/{live.card.version}", count
     pixels = Pixels(running.settings.max_pixels)
     outcomes = await running.engine.run(
         live, [picture_piece(live, file, pixels) for file in files], deadline=call.deadline, gone=call.gone
     )
     results = [result for outcome in outcomes for result in outcome.answers]
-    wanted = asked.model_dump(exclude={"model", "version"})
+    wanted = asked.model_dump(exclude={"model", "version", "explain"})
+    why = None
+    if asked.explain:
+        why = await explained(running, call, live, files[0], _shown(results[0], wanted))
     if call.text(b"accept").strip().lower() == "image/png":
-        return await asyncio.to_thread(_drawn, files, results, live.card.labels, wanted)
+        return await asyncio.to_thread(_drawn, files, results, live.card.labels, wanted, why)
 
     def written() -> Reply:
-        return json_reply(answer_of(live.card, results, **wanted))
+        body = answer_of(live.card, results, **wanted)
+        if why is not None:
+            body["explanation"] = why.told(live.card.labels)
+        return json_reply(body)
 
     # A label map has hundreds of thousands of pixels; the loop must not wait for their runs.
     return await asyncio.to_thread(written) if task == "segmentation" else written()
 
 
+def _shown(result: Result, wanted: dict[str, Any]) -> Result:
+    """Without the objects that were not asked for."""
+    if isinstance(result, Detections):
+        return result[result.scores >= wanted["score_threshold"]]
+    return result
+
+
 def _drawn(
-    files: Sequence[bytes], results: Sequence[Result], labels: Sequence[str], wanted: dict[str, Any]
+    files: Sequence[bytes],
+    results: Sequence[Result],
+    labels: Sequence[str],
+    wanted: dict[str, Any],
+    why: Explained | None,
 ) -> Reply:
-    """The answer on its picture, for `Accept: image/png`."""
+    """The answer on its picture, or what it rests on, for `Accept: image/png`."""
     if len(files) != 1:
         raise Unusable(f"Accept: image/png draws one picture, got {len(files)}; ask for JSON")
-    result = results[0]
-    if isinstance(result, Detections):
-        result = result[result.scores >= wanted["score_threshold"]]
-    picture = drawn(decode(files[0]), result, labels, top=wanted.get("top_k", 5))
+    image, result = decode(files[0]), _shown(results[0], wanted)
+    if why is not None:
+        image = why.drawn(image)
+        # The colours of a label map would hide the heat; of objects, the explained one is the surest.
+        result = result[result.scores.argsort()[-1:]] if isinstance(result, Detections) else result
+    covered = why is not None and isinstance(result, Segmentation)
+    picture = image if covered else drawn(image, result, labels, top=wanted.get("top_k", 5))
     return Reply(encode_png(picture), headers=[(b"content-type", b"image/png")])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.drawing import PALETTE, drawn
+from models.drawing import PALETTE, drawn, heated
 from models.results import Classification, Detections, Segmentation
 
 GREY = np.full((120, 160, 3), 90, np.uint8)
@@ -35,3 +35,27 @@ def test_each_class_but_the_first_is_tinted() -> None:
 
 def test_nothing_found_leaves_the_picture() -> None:
     assert (drawn(GREY, Detections.empty(), ["a"]) == GREY).all()
+
+
+def test_heat_is_brightest_where_it_is_most_and_dims_the_rest() -> None:
+    heat = np.zeros((120, 160), np.float32)
+    heat[30:60, 40:90] = 0.2
+    heat[40:50, 50:70] = 0.4
+    shown = heated(GREY, heat).astype(int).sum(axis=2)
+    assert shown[45, 60] > shown[35, 45] > shown[0, 0]
+    assert (shown[heat == 0] == shown[0, 0]).all()
+    np.testing.assert_allclose(heated(GREY, heat * 7).astype(int), heated(GREY, heat), atol=2)
+    assert (GREY == 90).all()
+
+
+def test_what_speaks_against_is_as_cold_as_nothing() -> None:
+    heat = np.array([[-3.0, 0.0, 1.0]], np.float32)
+    shown = heated(GREY[:1, :3], heat)
+    np.testing.assert_array_equal(shown[0, 0], shown[0, 1])
+
+
+def test_a_flat_map_is_not_blown_up() -> None:
+    noise = 0.5 + np.random.default_rng(0).random((120, 160)) * 1e-7
+    shown = heated(GREY, noise)
+    assert (shown == shown[0, 0]).all()
+    assert np.isfinite(shown).all()
