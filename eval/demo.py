@@ -7,15 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import os
-import signal
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,19 +20,18 @@ from eval.attacks.wave import Limits
 from eval.audits import Audit, audit
 from eval.console import bar, save, show
 from eval.corruptions.tables import CORRUPTIONS
-from eval.errors import EndpointError, EvalError
+from eval.errors import EvalError
 from eval.parity import parity
 from eval.remote.assay import AssayEndpoint, describe
 from eval.report.document import Gallery, Report, Section, Table, merged
 from eval.report.pictures import picture
 from eval.runs import evaluate
+from eval.served import ROOT, served
 from models.decoding import decode
 from models.recipes.carriers import MissingCarrier, carried
 
 __all__ = ["main", "summary"]
 
-ROOT = Path(__file__).resolve().parents[1]
-PATIENCE_S = 120.0
 EPSILON = 76.0  # 0.3 of the range, in whole levels
 AUDIT = Audit(
     epsilon=EPSILON,
@@ -58,38 +51,6 @@ FIGURES = {
     "audit.digits.1.robust_accuracy": "audit.digits.1.robust_accuracy",
     "audit.digits.2.robust_accuracy": "audit.digits.2.robust_accuracy",
 }
-
-
-@contextlib.contextmanager
-def served() -> Iterator[str]:
-    """The address of a service of its own on a free loopback port; stopped at the end."""
-    command = [sys.executable, "-m", "service", "--host", "127.0.0.1", "--port", "0"]
-    with tempfile.TemporaryDirectory() as home, (Path(home) / "service.log").open("wb") as log:
-        environment = {**os.environ, "BENTOML_HOME": home}
-        process = subprocess.Popen(  # noqa: S603  # our own words only
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log
-        )
-        try:
-            told = process.stdout.readline().decode().split() if process.stdout else []
-            if not told:
-                raise EvalError(f"the service did not start: {Path(log.name).read_text()[-1000:]}")
-            asyncio.run(_ready(told[-1], process, Path(log.name)))
-            yield told[-1]
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(PATIENCE_S)
-
-
-async def _ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until every model is loaded, proven and warm."""
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(EndpointError):
-            states = [model["state"] for model in await describe(url)]
-            if states and "loading" not in states:
-                return
-        await asyncio.sleep(0.2)
-    raise EvalError(f"the service is not ready: {log.read_text()[-1000:]}")
 
 
 async def photographs(url: str) -> Report:

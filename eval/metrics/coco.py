@@ -7,7 +7,7 @@ without objects left out, and average recall as the last recall, not an integral
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from eval.metrics.matching import AREAS, HIT, IGNORED, MISS, Matches
 from eval.metrics.ratios import defined
 from models.results import Array
 
-__all__ = ["IOUS", "MOST", "Table", "average_precision_intervals", "coco_scores"]
+__all__ = ["IOUS", "MOST", "Table", "average_precision", "average_precision_intervals", "coco_scores"]
 
 IOUS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
@@ -149,8 +149,11 @@ def coco_scores(
     ]
 
 
-def average_precision_intervals(table: Table, resamples: int, seed: int) -> tuple[Interval, Interval]:
-    """95 % percentile bootstrap intervals over images of `ap` and `ap50`; nothing is matched again.
+def average_precision(table: Table) -> Callable[[Array], Array]:
+    """`ap` and `ap50` of resampled images, in the form `bootstrap` takes; nothing is matched again.
+
+    Images are numbered by their ids, so that two versions' answers to the same images can be resampled
+    alike.
 
     Differences: on resampled images equal scores keep the order of the images, as if a copy stood
     beside its original detection by detection.
@@ -165,7 +168,12 @@ def average_precision_intervals(table: Table, resamples: int, seed: int) -> tupl
             values.append([levels.mean(), levels[:, 0].mean()] if len(levels) else [np.nan, np.nan])
         return np.array(values)
 
-    ap, ap50 = bootstrap(statistic, table.images, resamples=resamples, seed=seed)
+    return statistic
+
+
+def average_precision_intervals(table: Table, resamples: int, seed: int) -> tuple[Interval, Interval]:
+    """95 % percentile bootstrap intervals over images of `ap` and `ap50`."""
+    ap, ap50 = bootstrap(average_precision(table), table.images, resamples=resamples, seed=seed)
     return ap, ap50
 
 

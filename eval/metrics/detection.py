@@ -102,8 +102,12 @@ class DetectionMetric(Metric[Detections, Objects]):
             raise ValueError(f"settings must be the same to merge, got {mine} and {theirs}")
         self._matches += other._matches
 
+    def table(self) -> Table:
+        """All images so far as columns."""
+        return Table(self._matches, len(self._labels), len(self._thresholds))
+
     def compute(self) -> list[Score]:
-        table = Table(self._matches, len(self._labels), len(self._thresholds))
+        table = self.table()
         intervals = average_precision_intervals(table, self._resamples, self._seed)
         masks = self._overlap == "masks"
         scores = coco_scores(table, self._labels, intervals, "segm/" if masks else "")

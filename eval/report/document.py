@@ -47,7 +47,8 @@ class Plot:
 
     Attributes:
         kind: `lines` (x against y, one line a series), `steps` (the same, stepwise), `bars` (one
-            bar a label, with `low` and `high`), `matrix` (rows of counts), `reliability`.
+            bar a label, with `low` and `high`), `matrix` (rows of counts), `reliability`, `pareto`
+            (one point a series, more of both is better).
         series: name -> points [(x, y), ...]; for bars [(value, low, high), ...]; for a matrix its
             rows.
         labels: of bars, or of the rows and columns of a matrix.

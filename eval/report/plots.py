@@ -34,6 +34,7 @@ def draw(plot: Plot) -> str:
         "bars": _bars,
         "matrix": _matrix,
         "reliability": _reliability,
+        "pareto": _pareto,
     }
     if plot.kind not in makers:
         raise ValueError(f"kind must be one of {', '.join(makers)}, got {plot.kind!r}")
@@ -190,3 +191,25 @@ def _reliability(plot: Plot) -> str:
         path += f"{'L' if path else 'M'}{across} {down}"
         parts.append(f'<circle class="c0" cx="{across}" cy="{down}" r="4"/>')
     return _svg(plot, [*parts, f'<path class="line c0" d="{path or "M0 0"}"/>'])
+
+
+def _pareto(plot: Plot) -> str:
+    """One numbered point a series, more is better on both axes; the line joins those that none beats."""
+    points = [(name, *own[0]) for name, own in _points(plot).items() if own]
+    xs, ys = [x for _, x, _ in points] or [0.0], [y for *_, y in points] or [0.0]
+    axes = _Axes([min(xs), max(xs)], [min(ys), max(ys)])
+    path, height, front, marks = "", -math.inf, set(), []
+    for name, x, y in sorted(points, key=lambda p: (-p[1], -p[2])):
+        if y > height:
+            across, down = axes.at(x, y)
+            path, height = path + (f"H{across}V{down}" if path else f"M{across} {down}"), y
+            front.add(name)
+    for number, (name, x, y) in enumerate(points):
+        (across, down), colour = axes.at(x, y), "c0" if name in front else "c1"
+        told = f"<title>{escape(name)}: {x:.2f}, {y:.4f}</title>"
+        marks.append(f'<circle class="{colour}" cx="{across}" cy="{down}" r="8">{told}</circle>')
+        marks.append(f'<text class="tick mid on" x="{across}" y="{down + 4:g}">{number + 1}</text>')
+        left, low = LEFT + 152 * (number % 3), HEIGHT + 10 + 16 * (number // 3)
+        marks.append(f'<text class="tick" x="{left}" y="{low}">{number + 1} {escape(name)}</text>')
+    line = f'<path class="line c0" d="{path or "M0 0"}"/>'
+    return _svg(plot, [*axes.frame(plot), line, *marks], height=HEIGHT + 8 + 16 * math.ceil(len(points) / 3))
