@@ -1,24 +1,28 @@
-"""`python -m eval.claims`: measure the zoo on its held-out data and write the claims on its cards.
+"""`python -m eval.claims`: measure a repository on its held-out data and write the claims on its cards.
 
 Part of `make train`. The answers are those of the local graphs; the tests then measure the same
-claims again through HTTP.
+claims again through HTTP. Data on disk is named as a shell would: `$ASSAY_DATA_DIR` is the data folder.
+Where it is absent, a version keeps the claims it has.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from string import Template
 
 from rich.console import Console
 
 from eval.data.tables import open_data
+from eval.errors import DatasetError
 from eval.metrics.tables import metric_for
-from models.card import Claim, TaskName
+from models.card import Claim, ModelCard, TaskName
 from models.decoding import decode
 from models.repository import Version, open_version, versions
 
-__all__ = ["CLAIMED", "claims_of", "main"]
+__all__ = ["CLAIMED", "claims_of", "held_out", "located", "main"]
 
 # What each task claims; the names are the evaluation's own.
 CLAIMED: Mapping[TaskName, tuple[str, ...]] = {
@@ -26,21 +30,33 @@ CLAIMED: Mapping[TaskName, tuple[str, ...]] = {
     "detection": ("ap", "ap50"),
     "segmentation": ("miou", "pixel_accuracy"),
 }
-DATA: Mapping[str, str] = {
-    "digits": "digits:test",
-    "scenes-detector": "scenes:test:500",
-    "scenes-segmenter": "scenes:test:500",
-}
+DATA_DIR = "ASSAY_DATA_DIR"
+
+
+def held_out(card: ModelCard) -> str | None:
+    """The data that a version is measured on: of its recipe, else of the claims it has; None without."""
+    told = card.training.get("held_out")
+    return str(told) if told else next((claim.data for claim in card.claims), None)
+
+
+def located(data_name: str) -> str:
+    """The name with the folder of this machine in the place of `$ASSAY_DATA_DIR`."""
+    return Template(data_name).safe_substitute({DATA_DIR: os.environ.get(DATA_DIR, "../shared/data")})
 
 
 def claims_of(version: Version, data_name: str) -> tuple[Claim, ...]:
-    """The claimed scores of one version, measured here and now."""
+    """The claimed scores of one version, measured here and now.
+
+    Raises:
+        DatasetError: the data is not there, or has other classes.
+    """
     task = version.card.task
-    data = open_data(data_name, task)
+    data = open_data(located(data_name), task).in_classes_of(version.card.labels)
     predictor, metrics = open_version(version), metric_for(task, version.card.labels)
     for sample in data:
+        answers = predictor.predict([decode(sample.file)])
         for metric in metrics:
-            metric.update(predictor.predict([decode(sample.file)]), [sample.expected])
+            metric.update(answers, [sample.expected])
     scores = {score.name: score for metric in metrics for score in metric.compute()}
     return tuple(
         Claim(metric=name, value=value, support=len(data), data=data_name)
@@ -49,17 +65,26 @@ def claims_of(version: Version, data_name: str) -> tuple[Claim, ...]:
     )
 
 
-def main() -> None:
-    """Write the claims of every shipped version."""
+def main(told: Sequence[str] | None = None) -> None:
+    """Write the claims of every version whose card or claims say what it is measured on."""
     parser = argparse.ArgumentParser(prog="python -m eval.claims", description=__doc__)
     parser.add_argument("repository", type=Path, help="e.g. models/zoo")
-    for version in versions(parser.parse_args().repository):
-        if version.card.name not in DATA:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these models; all by default")
+    options = parser.parse_args(told)
+    for version in versions(options.repository):
+        card, name = version.card, held_out(version.card)
+        if name is None or (options.names and card.name not in options.names):
             continue
-        claims = claims_of(version, DATA[version.card.name])
-        version.card.model_copy(update={"claims": claims}).write(version.folder / "card.json")
-        told = ", ".join(f"{claim.metric} {claim.value:.4f}" for claim in claims)
-        Console().print(f"{version.card.name}/{version.card.version}: {told}")
+        where = f"{card.name}/{card.version}"
+        try:
+            claims = claims_of(version, name)
+        except DatasetError as error:
+            kept = f"its {len(card.claims)} claims are kept" if card.claims else "it claims nothing"
+            Console().print(f"{where}: not measured, {kept}: {error}", soft_wrap=True, markup=False)
+            continue
+        card.model_copy(update={"claims": claims}).write(version.folder / "card.json")
+        scores = ", ".join(f"{claim.metric} {claim.value:.4f}" for claim in claims)
+        Console().print(f"{where}: {scores}", soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

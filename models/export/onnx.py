@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from models.results import Array
 from models.runtime import OnnxRunner
 
-__all__ = ["DifferentGraph", "export", "prove_equal", "twin"]
+__all__ = ["DifferentGraph", "export", "in_half", "prove_equal", "twin"]
 
 OPSET = 18
 TOLERANCE = 1e-4
@@ -28,6 +28,8 @@ class DifferentGraph(Exception):
 
 def export(net: nn.Module, example: Tensor, outputs: Sequence[str]) -> bytes:
     """The ONNX file of a net: input `images`, the batch dynamic, initializers named as parameters.
+
+    Kernels that float16 holds exactly (see `in_half`) are written so, and cast when the graph is loaded.
 
     Batch norm stays a node (onnxruntime folds it when it loads), so that `twin` can read every
     parameter back.
@@ -56,9 +58,50 @@ def export(net: nn.Module, example: Tensor, outputs: Sequence[str]) -> bytes:
         del node.metadata_props[:]
         node.doc_string = ""
     del model.metadata_props[:]
+    _halve(model)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, buffer)
     return buffer.getvalue()
+
+
+def in_half(net: nn.Module) -> nn.Module:
+    """The net in evaluation mode, its kernels and matrices rounded to numbers that float16 holds.
+
+    `export` writes those in half the bytes; they are computed with in float32.
+    """
+    with torch.no_grad():
+        for parameter in net.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.half().float())
+    return net.eval()
+
+
+def _halve(model: onnx.ModelProto) -> None:
+    """Initializers that lose nothing by it become float16, each with a Cast before its first use.
+
+    onnxruntime folds the Cast when it loads the graph: it costs nothing at run time.
+    """
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) < 2:
+            continue
+        whole = numpy_helper.to_array(tensor)
+        half = whole.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), whole):
+            continue
+        name = f"{tensor.name}.float32"
+        for node in model.graph.node:
+            node.input[:] = [name if used == tensor.name else used for used in node.input]
+        casts.append(
+            onnx.helper.make_node("Cast", [tensor.name], [name], name=name, to=onnx.TensorProto.FLOAT)
+        )
+        tensor.CopyFrom(numpy_helper.from_array(half, tensor.name))
+    halved = {cast.input[0] for cast in casts}
+    for info in model.graph.value_info:  # the exporter lists initializers there too
+        if info.name in halved:
+            info.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
 
 
 def prove_equal(net: nn.Module, path: Path, images: Tensor, outputs: Sequence[str]) -> float:
@@ -106,7 +149,7 @@ def twin(net: nn.Module, path: Path) -> nn.Module:
         DifferentGraph: a parameter is missing or has another shape.
     """
     graph = onnx.load(path).graph
-    found: dict[str, Array] = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    found: dict[str, Array] = {t.name: _whole(numpy_helper.to_array(t)) for t in graph.initializer}
     state = net.state_dict()
     missing = [n for n in state if n not in found and not n.endswith("num_batches_tracked")]
     if missing:
@@ -116,3 +159,7 @@ def twin(net: nn.Module, path: Path) -> nn.Module:
     except RuntimeError as error:
         raise DifferentGraph(f"{path.name} is of another net: {error}") from error
     return net.eval()
+
+
+def _whole(array: Array) -> Array:
+    return array.astype(np.float32) if array.dtype == np.float16 else array

@@ -1,4 +1,4 @@
-"""One trainer for every task: seeded, with warm-up and cosine, averaged weights, resumable."""
+"""One trainer for every task: seeded, scheduled, with averaged weights, a learning curve, resumable."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,38 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-__all__ = ["Batches", "Loss", "Settings", "train"]
+from models.export.settings import Settings
+
+__all__ = ["Batches", "Check", "Loss", "optimiser_of", "rate_at", "train"]
 
 Batch: TypeAlias = tuple[Tensor, ...]
 Batches: TypeAlias = Callable[[int], Iterator[Batch]]
 Loss: TypeAlias = Callable[[nn.Module, Batch, float], Tensor]
+Check: TypeAlias = Callable[[nn.Module], Mapping[str, float]]
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a training is repeated from.
-
-    Attributes:
-        seed: of the starting weights; the batches bring their own.
-        epochs, batch: passes over the data, images a step.
-        rate: peak learning rate of AdamW (Loshchilov and Hutter 2017, arXiv 1711.05101).
-        warmup: share of the steps in which the rate rises; then it falls as a cosine to 1 %.
-        decay: weight decay of matrices and kernels; biases and norms have none.
-        clip: largest norm of the gradient.
-        average: of the weights' running mean, the share that stays at each step; 0 for none.
-        bfloat16: forward passes in bfloat16, channels last; about twice as fast on a CPU that has it.
-    """
-
-    seed: int
-    epochs: int
-    batch: int
-    rate: float
-    warmup: float = 0.05
-    decay: float = 1e-2
-    clip: float = 5.0
-    average: float = 0.998
-    bfloat16: bool = False
+BACKBONE = "backbone"  # the part that `frozen` holds still
+FLOOR = 0.01  # of the peak rate, where a schedule ends
 
 
 def train(
@@ -57,6 +36,7 @@ def train(
     *,
     folder: Path,
     steps: int,
+    check: Check | None = None,
 ) -> nn.Module:
     """The trained net, in evaluation mode. A folder with a checkpoint is gone on from.
 
@@ -64,35 +44,69 @@ def train(
         make: gives the untrained net; called after seeding.
         batches: gives the batches of an epoch, the same each time it is asked for that epoch.
         loss: of the net, a batch and the share of the training that is done; a float32 scalar.
-        folder: gets `checkpoint.pt` after each epoch and `curve.json`, loss and rate by epoch.
+        folder: gets `checkpoint.pt` after each epoch and `curve.json`, what each epoch came to.
         steps: batches in an epoch.
+        check: figures of the averaged net on pictures it does not learn from, for the curve.
     """
     torch.manual_seed(settings.seed)
     net = _laid(make(), channels_last=settings.bfloat16)
     mean = AveragedModel(net, multi_avg_fn=_average(settings.average), use_buffers=True)
-    optimiser = torch.optim.AdamW(_groups(net, settings.decay), lr=settings.rate)
+    optimiser = optimiser_of(net, settings)
     total = settings.epochs * steps
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, total, settings.warmup))
+    updates = settings.epochs * math.ceil(steps / settings.accumulate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda done: rate_at(done, updates, settings))
     state: dict[str, Any] = {"net": net, "mean": mean, "optimiser": optimiser, "schedule": schedule}
     curve = _resumed(folder, settings, state)
+    best: nn.Module = mean.module if settings.average else net
     for epoch in range(len(curve), settings.epochs):
         started, losses = time.perf_counter(), []
-        net.train()
+        torch.manual_seed(settings.seed * 1_000_003 + epoch)  # of dropout: a resumed epoch draws the same
+        freeze(net, epoch < settings.frozen * settings.epochs)
         for step, batch in enumerate(batches(epoch), start=epoch * steps):
-            with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-                value = loss(net, batch, step / total)
-            optimiser.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(net.parameters(), settings.clip)
-            optimiser.step()
-            schedule.step()
-            mean.update_parameters(net)
-            losses.append(float(value.detach()))
-        curve.append({"loss": sum(losses) / len(losses), "seconds": time.perf_counter() - started})
+            value = _backward(net, batch, step, total, loss, settings)
+            if (step + 1) % settings.accumulate == 0 or step + 1 == (epoch + 1) * steps:
+                _step(net, optimiser, settings.clip)
+                mean.update_parameters(net)
+                schedule.step()
+            losses.append(value)
+        row = {"loss": sum(losses) / len(losses), "rate": float(schedule.get_last_lr()[0])}
+        row |= dict(check(best.eval())) if check is not None else {}
+        curve.append({**row, "seconds": time.perf_counter() - started})
         log.info("%s epoch %d/%d: %s", folder.name, epoch + 1, settings.epochs, curve[-1])
         _save(folder, settings, state, curve)
-    best: nn.Module = mean.module if settings.average else net
     return _laid(best, channels_last=False).eval()
+
+
+def _backward(net: nn.Module, batch: Batch, step: int, total: int, loss: Loss, settings: Settings) -> float:
+    """Adds a batch's gradient to the net's; gives its loss."""
+    if settings.penalty:
+        batch = (batch[0].requires_grad_(), *batch[1:])
+    with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+        value = loss(net, batch, step / total)
+    whole = value
+    if settings.penalty:
+        (slope,) = torch.autograd.grad(value, batch[0], create_graph=True)
+        # The loss is a mean over the batch, its slope by one picture that many times smaller.
+        whole = value + settings.penalty * len(slope) * slope.float().square().sum()
+    (whole / settings.accumulate).backward()  # type: ignore[no-untyped-call]
+    return float(value.detach())
+
+
+def _step(net: nn.Module, optimiser: torch.optim.Optimizer, clip: float) -> None:
+    if clip:
+        nn.utils.clip_grad_norm_(net.parameters(), clip)
+    optimiser.step()
+    optimiser.zero_grad()
+
+
+def freeze(net: nn.Module, frozen: bool) -> None:
+    """Training mode; a frozen backbone neither learns nor counts its batches' means."""
+    net.train()
+    backbone = getattr(net, BACKBONE, None)
+    if isinstance(backbone, nn.Module):
+        backbone.requires_grad_(not frozen).train(not frozen)
+    elif frozen:
+        raise ValueError(f"a net that is frozen at first must have a part called {BACKBONE}")
 
 
 def _average(stays: float) -> Callable[..., None]:
@@ -106,17 +120,32 @@ def _laid(net: nn.Module, *, channels_last: bool) -> nn.Module:
     return placed
 
 
-def _groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:
+def optimiser_of(net: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """The rule of the settings over the net's parameters; only matrices and kernels decay."""
     wide = [p for p in net.parameters() if p.ndim > 1]
     thin = [p for p in net.parameters() if p.ndim <= 1]
-    return [{"params": wide, "weight_decay": decay}, {"params": thin, "weight_decay": 0.0}]
+    groups = [{"params": wide, "weight_decay": settings.decay}, {"params": thin, "weight_decay": 0.0}]
+    match settings.optimiser:
+        case "sgd":
+            nesterov = settings.momentum > 0
+            return torch.optim.SGD(groups, settings.rate, momentum=settings.momentum, nesterov=nesterov)
+        case "adam":
+            return torch.optim.Adam(groups, settings.rate)
+    return torch.optim.AdamW(groups, settings.rate)
 
 
-def _rate(step: int, total: int, warmup: float) -> float:
-    rising = max(1, round(total * warmup))
+def rate_at(step: int, total: int, settings: Settings) -> float:
+    """The share of the peak rate at a step."""
+    rising = max(1, round(total * settings.warmup))
     if step < rising:
         return (step + 1) / rising
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, total - rising)))
+    done = (step - rising) / max(1, total - rising)
+    match settings.schedule:
+        case "cosine":
+            return FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * done))
+        case "linear":
+            return FLOOR + (1 - FLOOR) * (1 - done)
+    return 1.0
 
 
 def _resumed(folder: Path, settings: Settings, state: dict[str, Any]) -> list[dict[str, float]]:

@@ -1,9 +1,9 @@
-"""The shipped zoo: what each version is, and the steps from a seed to a proven folder."""
+"""From a recipe to a proven version: train, export, prove, publish."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,145 +12,238 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.card import InputSpec, TaskName
-from models.digits import LABELS, digits
-from models.export import digits as handwriting
-from models.export import scenes
-from models.export.nets.detector import Detector
-from models.export.nets.digits import DigitsNet
-from models.export.nets.segmenter import Segmenter
-from models.export.onnx import export, prove_equal, twin
-from models.export.pictures import scene_pictures
-from models.export.train import Settings
+from models.export.courses.classify import Classes, ClassifierCourse, planes
+from models.export.courses.detect import Boxes, DetectorCourse
+from models.export.courses.multitask import MultiTaskCourse
+from models.export.courses.segment import Pixels, SegmenterCourse
+from models.export.curve import draw, read
+from models.export.nets.tables import NETS
+from models.export.onnx import export, in_half, prove_equal, twin
+from models.export.recipe import Data, Recipe, RecipeError, recipe_named
+from models.export.sets.objects import fitted
+from models.export.sets.tables import LABELLED, OBJECTS
+from models.export.train import Batches, Check, Loss, train
 from models.imaging import fit
 from models.publish import npz, publish
 from models.repository import Version
 from models.results import Array, Classification, Detections, Result
-from models.scenes import CLASSES, scene
+from models.scenes import scene
 from models.tasks import TASKS, Predictor
 
-__all__ = ["ZOO", "Plan", "TorchRunner", "make", "reference"]
+__all__ = ["Course", "TorchRunner", "course_of", "make", "net_of", "reference", "trained"]
 
 log = logging.getLogger(__name__)
 SHIPPED = Path(__file__).resolve().parents[1] / "zoo"
 REFERENCE = 200  # held-out images whose torch answers are kept beside the graph
+QUICK = 256  # pictures of a quick run
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """One version: how its net is made and trained, and what its card says."""
+class Course:
+    """What a training needs beside its net and settings."""
 
-    name: str
-    version: int
-    task: TaskName
-    family: str
-    description: str
-    labels: tuple[str, ...]
-    input: InputSpec
-    outputs: tuple[str, ...]
-    net: Callable[[], nn.Module]
-    settings: Settings
-    train: Callable[[Settings, Path, int], nn.Module]
-    held_out: Callable[[int], list[Array]]
-    data: str
+    batches: Batches
+    loss: Loss
+    check: Check
+    steps: int
 
 
-def _scenes(count: int) -> list[Array]:
-    return [scene(i, split="test").image for i in range(count)]
+def net_of(recipe: Recipe, root: Path = SHIPPED) -> nn.Module:
+    """The untrained net; with the parts it starts from, out of the graph in `root`.
+
+    Raises:
+        RecipeError: no such net, it does not take these options, or what it starts from is not there.
+    """
+    try:
+        net = NETS[recipe.net.kind](len(recipe.labels), **recipe.net.options)
+    except (KeyError, TypeError, ValueError) as error:
+        known = ", ".join(NETS)
+        raise RecipeError(f"{recipe.key}: net must be one of {known}, with its options: {error!r}") from error
+    if recipe.start is None:
+        return net
+    source = _finished(recipe_named(recipe.start.recipe), root, f"{recipe.key} starts from")
+    for name in recipe.start.parts:
+        try:
+            net.get_submodule(name).load_state_dict(source.get_submodule(name).state_dict())
+        except (AttributeError, RuntimeError) as error:
+            other = recipe.start.recipe
+            raise RecipeError(
+                f"{recipe.key}: start.parts: {name!r} of {other} does not fit: {error}"
+            ) from error
+    return net
 
 
-def _digits(count: int) -> list[Array]:
-    return list(digits("test")[0][:count])
+def _finished(recipe: Recipe, root: Path, why: str) -> nn.Module:
+    """The net of a version that was made before, with the weights of its graph."""
+    path = root / recipe.name / str(recipe.version) / "model.onnx"
+    if not path.is_file():
+        raise RecipeError(f"{why} {recipe.key}, but {path} is not there: make it first")
+    made = NETS[recipe.net.kind](len(recipe.labels), **recipe.net.options)
+    return twin(made.get_submodule(recipe.part), path)
 
 
-def _train_segmenter(settings: Settings, folder: Path, count: int) -> nn.Module:
-    """From the detector's backbone, whose graph must be in the zoo: `make train` makes it first."""
-    detector = twin(Detector(len(CLASSES)), SHIPPED / "scenes-detector" / "1" / "model.onnx")
-    return scenes.train_segmenter(scene_pictures(count, scenes.INPUT), settings, folder, detector=detector)
+def course_of(recipe: Recipe, root: Path = SHIPPED, *, quick: bool = False) -> Course:
+    """The batches, loss and check of a recipe; `quick` takes a few pictures.
+
+    Args:
+        root: the repository that a teacher is taken from.
+
+    Raises:
+        RecipeError: the set or the teacher is unknown, not there or does not fit.
+    """
+    data = recipe.data.model_copy(update={"count": QUICK}) if quick else recipe.data
+    known: Mapping[str, Any] = LABELLED if recipe.task == "classification" else OBJECTS
+    if data.kind not in known:
+        raise RecipeError(f"{recipe.key}: data.kind must be one of {', '.join(known)}, got {data.kind!r}")
+    try:
+        course = (_classifier if recipe.task == "classification" else _dense)(recipe, data, root, quick)
+    except FileNotFoundError as error:
+        raise RecipeError(f"{recipe.key}: its data is not there ({error}); see ASSAY_DATA_DIR") from error
+    if not course.steps:
+        raise RecipeError(f"{recipe.key}: settings.batch: must be at most the pictures there are")
+    return Course(course.batches, course.loss, course.check, course.steps)
 
 
-_DIGITS: dict[str, Any] = {
-    "name": "digits", "task": "classification", "family": "logits", "labels": LABELS, "outputs": ("logits",),
-    "input": handwriting.INPUT, "net": DigitsNet, "held_out": _digits, "data": "digits:test",
-}  # fmt: skip
-_SCENES: dict[str, Any] = {
-    "version": 1, "input": scenes.INPUT, "held_out": _scenes, "data": "scenes:test:500",
-}  # fmt: skip
-ZOO: Mapping[str, Plan] = {
-    "digits-1": Plan(
-        version=1,
-        description="Handwritten digits, trained as usual: the fragile control of every audit",
-        settings=handwriting.FRAGILE,
-        train=lambda settings, folder, _: handwriting.train_fragile(settings, folder),
-        **_DIGITS,
-    ),
-    "digits-2": Plan(
-        version=2,
-        description="Handwritten digits, trained against PGD at 76 levels: the robust control of every audit",
-        settings=handwriting.ROBUST,
-        train=lambda settings, folder, _: handwriting.train_robust(settings, folder),
-        **_DIGITS,
-    ),
-    "scenes-detector": Plan(
-        name="scenes-detector",
-        task="detection",
-        family="dense",
-        description="Six kinds of object in procedural scenes: boxes",
-        labels=CLASSES,
-        outputs=("boxes", "scores"),
-        net=lambda: Detector(len(CLASSES)),
-        settings=scenes.DETECTOR,
-        train=lambda settings, folder, count: scenes.train_detector(
-            scene_pictures(count, scenes.INPUT), settings, folder
-        ),
-        **_SCENES,
-    ),
-    "scenes-segmenter": Plan(
-        name="scenes-segmenter",
-        task="segmentation",
-        family="logits",
-        description="Six kinds of object in procedural scenes: a class for every pixel",
-        labels=("background", *CLASSES),
-        outputs=("logits",),
-        net=lambda: Segmenter(1 + len(CLASSES)),
-        settings=scenes.SEGMENTER,
-        train=_train_segmenter,
-        **_SCENES,
-    ),
-}
+def _classifier(recipe: Recipe, data: Data, root: Path, quick: bool) -> ClassifierCourse:
+    parts = []
+    for split in ("train", "validation"):
+        images, labels = LABELLED[data.kind](data, split)
+        step = max(1, len(images) // QUICK) if quick else 1
+        parts.append((planes(images[::step], recipe.input), torch.from_numpy(labels[::step])))
+    if not isinstance(recipe.objective, Classes):
+        raise RecipeError(f"{recipe.key}: a classifier's objective must be of classes")
+    learnt, held = parts
+    return ClassifierCourse(
+        learnt,
+        held,
+        len(recipe.labels),
+        recipe.input,
+        recipe.objective,
+        recipe.augment,
+        recipe.settings,
+        unlabelled=data.unlabelled,
+        teacher=_teacher(recipe, recipe.objective.teacher, root),
+    )
 
 
-def make(plan: Plan, root: Path, work: Path, *, quick: bool = False) -> Version:
+def _teacher(recipe: Recipe, key: str, root: Path) -> nn.Module | None:
+    if not key:
+        return None
+    other = recipe_named(key)
+    if (other.labels, other.input) != (recipe.labels, recipe.input):
+        raise RecipeError(f"{recipe.key}: objective.teacher: {key} must have the same labels and input")
+    return _finished(other, root, f"{recipe.key} learns from")
+
+
+def _dense(
+    recipe: Recipe, data: Data, _: Path, quick: bool
+) -> DetectorCourse | MultiTaskCourse | SegmenterCourse:
+    learnt, held = (
+        fitted(found[:QUICK] if quick else found, recipe.input)
+        for found in (OBJECTS[data.kind](data, split) for split in ("train", "held"))
+    )
+    rest = (learnt, held, len(recipe.labels), recipe.input)
+    if isinstance(recipe.objective, Boxes) and recipe.objective.pixels:
+        return MultiTaskCourse(*rest, recipe.objective, recipe.augment, recipe.settings)
+    if isinstance(recipe.objective, Boxes):
+        return DetectorCourse(*rest, recipe.objective, recipe.augment, recipe.settings)
+    if isinstance(recipe.objective, Pixels):
+        return SegmenterCourse(*rest, recipe.objective, recipe.augment, recipe.settings)
+    raise RecipeError(f"{recipe.key}: the objective must be of boxes or pixels")
+
+
+def trained(recipe: Recipe, work: Path, *, root: Path = SHIPPED, quick: bool = False) -> nn.Module:
+    """The net of a recipe, trained, or gone on with from the checkpoint in `work`."""
+    course = course_of(recipe, root, quick=quick)
+    settings, folder = replace(recipe.settings, epochs=1) if quick else recipe.settings, work / recipe.key
+    net = train(
+        lambda: net_of(recipe, root),
+        course.batches,
+        course.loss,
+        settings,
+        folder=folder,
+        steps=course.steps,
+        check=course.check,
+    )
+    draw(read(folder), folder / "curve.png", title=recipe.key)
+    return net
+
+
+def make(recipe: Recipe, root: Path, work: Path, *, quick: bool = False) -> list[Version]:
     """Train (or go on from the checkpoint in `work`), export, prove, publish; claims come later.
 
     Args:
         root: the repository that gets `<name>/<version>/`.
         quick: a few hundred pictures and one epoch, to see that everything runs.
     """
-    settings = replace(plan.settings, epochs=1) if quick else plan.settings
-    count = 256 if quick else scenes.SCENES
-    net = plan.train(settings, work / f"{plan.name}-{plan.version}", count)
-    images = plan.held_out(REFERENCE)
-    batch = torch.from_numpy(np.stack([fit(image, plan.input) for image in images[:64]]))
-    graph = export(net, batch[:2], plan.outputs)
-    facts: dict[str, Any] = {
-        "name": plan.name,
-        "version": plan.version,
-        "task": plan.task,
-        "family": plan.family,
-        "description": plan.description,
-        "labels": plan.labels,
-        "input": plan.input,
-        "outputs": plan.outputs,
-        "licence": "Apache-2.0",
-        "source": f"trained by models.export on {plan.data.replace('test', 'train').removesuffix(':500')}",
-        "training": asdict(settings),
-    }
-    version = publish(root, graph, facts, golden_image=images[0], tolerance=0.02)
-    worst = prove_equal(net, version.model_path, batch, plan.outputs)
-    log.info("%s: torch and ONNX agree within %.2g", plan.name, worst)
+    net = trained(recipe, work, root=root, quick=quick)
+    also = [(one.part, recipe.model_copy(update=dict(one))) for one in recipe.also]
+    seconds = round(sum(row["seconds"] for row in read(work / recipe.key)))
+    return [
+        _published(net.get_submodule(part), told, root, key=recipe.key, seconds=seconds)
+        for part, told in [(recipe.part, recipe), *also]
+    ]
+
+
+def _published(net: nn.Module, recipe: Recipe, root: Path, *, key: str, seconds: int) -> Version:
+    """Export one net, publish it under its recipe's name, and prove that the graph does what it does.
+
+    Args:
+        key: of the recipe that was carried out, which may have given other versions too.
+        seconds: that its epochs took.
+    """
+    net, images = in_half(net), _held_out(recipe)
+    batch = torch.from_numpy(np.stack([fit(image, recipe.input) for image in images[:64]]))
+    graph = export(net, batch[:2], recipe.outputs)
+    # Pictures of a real set are not ours to ship; any picture proves the graph.
+    golden = scene(0).image if recipe.data.folder else images[0]
+    version = publish(root, graph, facts_of(recipe, key, seconds), golden_image=golden, tolerance=0.02)
+    worst = prove_equal(net, version.model_path, batch, recipe.outputs)
+    log.info("%s: torch and ONNX agree within %.2g", recipe.key, worst)
     (version.folder / "reference.npz").write_bytes(npz(**reference(net, version, images)))
     return version
+
+
+def facts_of(recipe: Recipe, key: str = "", seconds: int = 0) -> dict[str, Any]:
+    """What the card says of a recipe, before there are weights.
+
+    Args:
+        key: of the recipe that is carried out, where that is another one; see `Recipe.also`.
+        seconds: that its epochs took.
+    """
+    told = recipe.model_dump(include={"name", "version", "task", "family", "description", "licence"})
+    parts = {"settings": recipe.settings, "objective": recipe.objective, "augment": recipe.augment}
+    made = {f"{part}.{k}": _plain(v) for part, fields in parts.items() for k, v in asdict(fields).items()}
+    drawn = {f"data.{name}": value for name, value in recipe.data.model_dump(exclude_defaults=True).items()}
+    start = {"start": recipe.start.recipe} if recipe.start else {}
+    return {
+        **told,
+        "labels": recipe.labels,
+        "outputs": recipe.outputs,
+        "input": recipe.input,
+        "postprocess": recipe.postprocess,
+        "source": f"trained by models.export on {recipe.data.kind}. {recipe.notes}".strip(),
+        "training": {
+            "command": f"python -m models.export {key or recipe.key}",
+            "seed": recipe.settings.seed,
+            "seconds": seconds,
+            "held_out": recipe.held_out,
+            **drawn,
+            **start,
+            **made,
+        },
+    }
+
+
+def _plain(value: object) -> str | int | float:
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def _held_out(recipe: Recipe) -> list[Array]:
+    """The test pictures, first to last, that parity is proven on."""
+    if recipe.task == "classification":
+        return list(LABELLED[recipe.data.kind](recipe.data, "test")[0][:REFERENCE])
+    return [one.image for one in OBJECTS[recipe.data.kind](recipe.data, "test")[:REFERENCE]]
 
 
 class TorchRunner:

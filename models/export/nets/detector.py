@@ -36,7 +36,11 @@ class Detector(nn.Module):
 
     def raw(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Heat logits `(N, C, h, w)` and distances to left, top, right, bottom `(N, 4, h, w)`, pixels."""
-        hidden = self.hidden(self.neck(self.backbone(x)[1:]))
+        return self.raw_of(self.backbone(x))
+
+    def raw_of(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """The same, from the backbone's features."""
+        hidden = self.hidden(self.neck(features[1:]))
         return self.heat(hidden), torch.exp(self.reach(hidden).clamp(-3, 4)) * STRIDE
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,5 +19,9 @@ class Segmenter(nn.Module):
         self.head = nn.Sequential(convolution(32, 32), nn.Conv2d(32, classes, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.neck(self.backbone(x)))
+        return self.logits_of(self.backbone(x))
+
+    def logits_of(self, features: list[Tensor]) -> Tensor:
+        """The logits, from the backbone's features."""
+        logits: Tensor = self.head(self.neck(features))
         return logits
