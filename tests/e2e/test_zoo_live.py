@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import pytest
 
 from eval.attacks.wave import Limits
 from eval.audits import Audit, audit
-from eval.claims import DATA
+from eval.claims import held_out, located
 from eval.demo import AUDIT
 from eval.parity import TOLERANCE, parity
 from eval.report.document import Report
@@ -20,7 +22,7 @@ from models.repository import Version, versions
 from tests.e2e.processes import running_service
 
 pytestmark = pytest.mark.slow
-SHIPPED = [v for v in versions(ZOO) if v.card.name in DATA]
+SHIPPED = [v for v in versions(ZOO) if held_out(v.card)]
 EACH = pytest.mark.parametrize("version", SHIPPED, ids=lambda v: f"{v.card.name}-{v.card.version}")
 BARS = {
     "digits.1.accuracy": 0.97,
@@ -28,7 +30,19 @@ BARS = {
     "scenes-detector.1.ap50": 0.85,
     "scenes-detector.1.ap": 0.60,
     "scenes-segmenter.1.miou": 0.85,
+    "scenes-detector.2.ap50": 0.85,
+    "scenes-segmenter.2.miou": 0.85,
+    "cifar10.1.accuracy": 0.86,
+    "bccd.1.ap50": 0.80,
 }
+
+
+def data_of(version: Version) -> str:
+    """What a version is measured on here; skips where that is in a data folder that is absent."""
+    told = held_out(version.card) or ""
+    if "ASSAY_DATA_DIR" in told and not Path(located("$ASSAY_DATA_DIR")).is_dir():
+        pytest.skip(f"ASSAY_DATA_DIR has not {told}")
+    return located(told)
 
 
 @pytest.fixture(scope="module")
@@ -38,38 +52,45 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def reports(url: str) -> dict[str, Report]:
-    """One evaluation of every version."""
+def reports(url: str) -> Callable[[str, int], Report]:
+    """One evaluation of a version, made when it is asked for first."""
 
-    def run(version: Version) -> Report:
-        name, number = version.card.name, version.card.version
-        return asyncio.run(evaluate(url, DATA[name], model=name, number=number))
+    @cache
+    def run(name: str, number: int) -> Report:
+        version = next(v for v in SHIPPED if (v.card.name, v.card.version) == (name, number))
+        return asyncio.run(evaluate(url, data_of(version), model=name, number=number))
 
-    return {f"{v.card.name}.{v.card.version}": run(v) for v in SHIPPED}
+    return run
 
 
 @EACH
-def test_claims_hold(reports: dict[str, Report], version: Version) -> None:
+def test_claims_hold(reports: Callable[[str, int], Report], version: Version) -> None:
     name = f"{version.card.name}.{version.card.version}"
-    assert reports[name].valid
+    report = reports(version.card.name, version.card.version)
+    assert report.valid
     assert version.card.claims
     for claim in version.card.claims:
         # A thousandth: another CPU may turn one answer in a thousand.
-        assert reports[name].figures[f"{name}.{claim.metric}"] == pytest.approx(claim.value, abs=2e-3)
+        assert report.figures[f"{name}.{claim.metric}"] == pytest.approx(claim.value, abs=2e-3)
 
 
 @pytest.mark.parametrize("figure", BARS)
-def test_bars_are_cleared(reports: dict[str, Report], figure: str) -> None:
-    value = reports[figure.rsplit(".", 1)[0]].figures[figure]
+def test_bars_are_cleared(reports: Callable[[str, int], Report], figure: str) -> None:
+    name, number, _ = figure.split(".")
+    value = reports(name, int(number)).figures[figure]
     assert value is not None
     assert value >= BARS[figure]
 
 
-@EACH
+@pytest.mark.parametrize(
+    "version",
+    [v for v in SHIPPED if "optimised.from" not in v.card.training],  # int8 is another function
+    ids=lambda v: f"{v.card.name}-{v.card.version}",
+)
 def test_live_answers_are_pytorchs(url: str, version: Version) -> None:
     name, number = version.card.name, version.card.version
     reference = version.folder / "reference.npz"
-    report = asyncio.run(parity(url, DATA[name], reference, model=name, number=number))
+    report = asyncio.run(parity(url, data_of(version), reference, model=name, number=number))
     (worst,) = report.figures.values()
     assert worst is not None
     assert worst <= TOLERANCE
