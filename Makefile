@@ -10,7 +10,7 @@ BIN := .venv/bin
 # The carriers' own requirements are left out on purpose; pip need not warn of it.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
-.PHONY: help setup demo serve test check format bench bench-serving fuzz soak load train lock clean
+.PHONY: help setup demo serve test check format bench bench-serving bench-models fuzz soak load train lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: .venv/ready-dev ## Measure ours beside the reference tools; prints ratios
 bench-serving: .venv/ready-dev .venv-bench/ready ## Measure serving beside its peers (QUICK=1: 4 minutes, else 15); runs/bench/serving.json
 	$(BIN)/python -m tests.bench.serving
 
+bench-models: .venv/ready-dev models/zoo/imagenet/1/card.json ## Measure models: real sets, int8, robustness, imports, decoding; runs/bench/models.json
+	$(BIN)/python -m tests.bench.models
+
 fuzz: .venv/ready-dev .venv-fuzz/ready ## Feed half a million broken inputs to whatever reads them; runs/fuzz/serving.json
 	$(BIN)/python -m tests.fuzz
 
@@ -52,7 +55,7 @@ load: .venv/ready-load ## Load a running service (URL=...) with Locust; CSV and 
 	$(BIN)/locust -f deploy/load/locustfile.py --headless --host $(URL) -u 4 -r 4 -t 20s \
 		--csv runs/load/load --html runs/load/load.html --only-summary
 
-train: .venv/ready-dev ## Train the shipped zoo again from its recorded seed (about an hour on 2 cores)
+train: .venv/ready-dev ## Train the shipped zoo again from its recorded seeds (about 2 hours on 2 cores)
 	$(BIN)/python -m models.export all --out models/zoo
 	$(BIN)/python -m eval.claims models/zoo
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 import time
 from collections.abc import Sequence
@@ -128,8 +129,13 @@ async def _asked(session: aiohttp.ClientSession, url: str, parameters: dict[str,
     for attempt in range(ATTEMPTS):
         wait_s = 0.1 * 2**attempt
         try:
+            # As a file: aiohttp warns of large bodies in bytes.
             async with session.post(
-                url, params=parameters, data=body, headers={"content-type": kind}, allow_redirects=False
+                url,
+                params=parameters,
+                data=io.BytesIO(body),
+                headers={"content-type": kind},
+                allow_redirects=False,
             ) as response:
                 told = await _read(response)
                 if response.status == 200:

@@ -13,10 +13,10 @@ MAY_IMPORT = {"models": {"models"}, "service": {"service", "models"}, "eval": {"
 OURS = {*MAY_IMPORT, "tests", "deploy"}
 HEAVY = {
     "torch": ("models/export/", "eval/whitebox/"),
-    "onnx": ("models/export/", "models/recipes/"),
+    "onnx": ("models/export/", "models/optimise/", "models/recipes/", "eval/whitebox/"),
     "bentoml": ("service/", "eval/app.py"),
     "_bentoml_sdk": ("service/", "eval/app.py"),
-    "onnxruntime": ("models/runtime.py",),
+    "onnxruntime": ("models/runtime.py", "models/optimise/"),
     "aiohttp": ("eval/remote/",),
     "starlette": ("service/",),
     "simplejpeg": ("models/decoding.py",),
