@@ -31,8 +31,8 @@ def export(net: nn.Module, example: Tensor, outputs: Sequence[str]) -> bytes:
 
     Kernels that float16 holds exactly (see `in_half`) are written so, and cast when the graph is loaded.
 
-    Batch norm stays a node (onnxruntime folds it when it loads), so that `twin` can read every
-    parameter back.
+    Batch norm stays a node (onnxruntime folds it into the convolution when it loads), so that `twin` can
+    read every parameter back.
 
     Args:
         example: float32 `(N, C, H, W)`, N at least 2, of the size the graph will serve.
@@ -58,6 +58,7 @@ def export(net: nn.Module, example: Tensor, outputs: Sequence[str]) -> bytes:
         del node.metadata_props[:]
         node.doc_string = ""
     del model.metadata_props[:]
+    _drop_empty_biases(model.graph)
     _halve(model)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, buffer)
@@ -74,6 +75,24 @@ def in_half(net: nn.Module) -> nn.Module:
             if parameter.ndim > 1:
                 parameter.copy_(parameter.half().float())
     return net.eval()
+
+
+def _drop_empty_biases(graph: onnx.GraphProto) -> None:
+    """Convolutions without a bias have none, and nodes whose outputs nobody reads are gone.
+
+    The exporter computes a row of zeros for each, which keeps onnxruntime from folding the batch norm
+    behind it when it loads the graph: that cost a third of the time and more.
+    """
+    held = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Conv" and len(node.input) == 3 and node.input[2] not in held:
+            del node.input[2]
+    wanted = {output.name for output in graph.output}
+    for node in reversed(list(graph.node)):  # the nodes are sorted: readers come after what they read
+        if wanted.isdisjoint(node.output):
+            graph.node.remove(node)
+        else:
+            wanted.update(node.input)
 
 
 def _halve(model: onnx.ModelProto) -> None:

@@ -37,7 +37,7 @@ CIFAR = DATA / "cifar10_jpeg"
 PUBLISHED = DATA / "models" / "cifar10_resnet20.onnx"
 LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 INT8 = ("int8-u8s8", "int8-u8s8-percentile", "int8-u8s8-entropy")
-ROUNDS, SECONDS, BATCH, CONNECTIONS = 7, 1.0, 32, 2
+ROUNDS, SECONDS, BATCH, CONNECTIONS = 7, 1.0, 32, 4
 BAR, MARGIN = 2.5, 0.01
 
 
@@ -99,13 +99,13 @@ def _cifar10() -> Mapping[str, float | None]:
     if not allowed:
         print(f"every int8 form is refused: none excludes a drop of {MARGIN} in accuracy")
         return nothing
-    one = max(allowed, key=lambda e: (e.score.value or 0.0, e.speed.ratio(base.speed)))
+    one = max(allowed, key=lambda e: e.speed.ratio(base.speed))
     drop = -one.difference.value if one.difference and one.difference.value is not None else None
     ratio = one.speed.ratio(base.speed)
     print(f"{version.card.name}/{version.card.version}: {one.name} {ratio:.2f} x {base.name}; bar {BAR}")
     return {
         "int8.cifar10.speedup": ratio,
-        "int8.cifar10.speedup_over_exported": one.speed.ratio(fp32.speed),
+        "int8.cifar10.speedup_over_shipped": one.speed.ratio(fp32.speed),
         "int8.cifar10.accuracy_drop": drop,
     }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
@@ -53,6 +54,23 @@ def test_the_file_is_half_as_large_and_says_the_same(
     with torch.no_grad():
         chances = [net(IMAGES).softmax(dim=1) for net, _ in (exported, whole)]
     assert float((chances[0] - chances[1]).abs().max()) < 0.01
+
+
+def test_batch_norm_can_be_folded_when_the_graph_is_loaded(
+    exported: tuple[torch.nn.Module, Path], tmp_path: Path
+) -> None:
+    """One look of onnxruntime's, as when a server loads it, must be enough."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(tmp_path / "loaded.onnx")
+    onnxruntime.InferenceSession(exported[1], options, providers=["CPUExecutionProvider"])
+    before, after = (
+        [node.op_type for node in onnx.load(path).graph.node]
+        for path in (exported[1], tmp_path / "loaded.onnx")
+    )
+    assert "BatchNormalization" in before
+    assert not {"BatchNormalization", "Cast", "Expand"} & set(after)
+    assert not {"CastLike", "Expand"} & set(before)
 
 
 def test_only_what_loses_nothing_is_halved(
