@@ -40,9 +40,21 @@ def test_names_alone_train(made: list[Any], tmp_path: Path) -> None:
     assert made == [("digits-1", tmp_path, work, True)] * 2
 
 
-def test_all_are_those_that_ship(made: list[Any]) -> None:
+def test_all_are_those_that_ship_and_have_data(
+    made: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ASSAY_DATA_DIR", str(tmp_path))
+    shipped = {key: recipe.data.folder for key, recipe in recipes().items() if recipe.shipped}
     assert main(["all"]) == 0
-    assert [key for key, *_ in made] == [key for key, recipe in recipes().items() if recipe.shipped]
+    assert [key for key, *_ in made] == [key for key, folder in shipped.items() if not folder]
+    left_out = {key for key, folder in shipped.items() if folder}
+    assert left_out == {"bccd-1", "cifar10-1"}
+    assert {key for key in left_out if f"{key} is left out" in caplog.text} == left_out
+    made.clear()
+    for folder in filter(None, shipped.values()):
+        (tmp_path / folder).mkdir(exist_ok=True)
+    assert main(["all"]) == 0
+    assert [key for key, *_ in made] == list(shipped)
 
 
 def test_what_cannot_be_done_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
