@@ -1,6 +1,6 @@
 """What int8 is worth live: a ResNet-18-sized net and the CIFAR-10 classifier beside their float forms.
 
-The float form that counts is the faster one: the graph as exported, or folded offline.
+The float form that counts is the graph as it is shipped; folded offline it is no faster any more.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DATA = Path(os.environ.get("ASSAY_DATA_DIR", "../shared/data"))
 CIFAR = DATA / "cifar10_jpeg"
 PUBLISHED = DATA / "models" / "cifar10_resnet20.onnx"
 LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-INT8 = ("int8-u8s8", "int8-u8s8-percentile", "int8-u8s8-entropy")
+INT8 = "int8-u8s8"  # the plain scheme, for both nets: nothing is chosen by what it is measured on
 ROUNDS, SECONDS, BATCH, CONNECTIONS = 7, 1.0, 32, 4
 BAR, MARGIN = 2.5, 0.01
 
@@ -55,7 +55,7 @@ def _resnet18() -> float:
         first = publish(root, graph, RESNET18_FACTS, golden_image=golden)
         name, spec = first.card.name, first.card.input
         calibration = calibration_of("random", first.card, list(pixels[:16]))
-        int8 = quantised(folded(graph), spec.name, calibration, SCHEMES[INT8[0]])
+        int8 = quantised(folded(graph), spec.name, calibration, SCHEMES[INT8])
         publish(root, int8, {**RESNET18_FACTS, "version": 2}, golden_image=golden)
         with served(model_repository=root, poll_s=0) as url:
             asks = request_of(spec.name, pixels), request_of(spec.name, pixels[:1])
@@ -83,7 +83,7 @@ def _cifar10() -> Mapping[str, float | None]:
         batch=64,
         connections=CONNECTIONS,
         samples=0,
-        only=("folded", *INT8),
+        only=("folded", INT8),
     )
     with tempfile.TemporaryDirectory() as folder:
         version = _classifier(Path(folder))
@@ -91,22 +91,19 @@ def _cifar10() -> Mapping[str, float | None]:
             print("there is no CIFAR-10 net, neither in the zoo nor in ASSAY_DATA_DIR: int8 is not measured")
             return nothing
         done = optimise(version, plan)
-    fp32, plain, *int8 = done.evidence
+    fp32, plain, int8 = done.evidence
     for one in done.evidence:
         print(f"cifar10 {one.name}: {one.speed.ratio(fp32.speed):.2f} x, {_told(one)}")
-    base = max((fp32, plain), key=lambda one: one.speed.ratio(fp32.speed))
-    allowed = [e for e in int8 if e.difference and not_inferior(e.difference, MARGIN)]
-    if not allowed:
-        print(f"every int8 form is refused: none excludes a drop of {MARGIN} in accuracy")
-        return nothing
-    one = max(allowed, key=lambda e: e.speed.ratio(base.speed))
-    drop = -one.difference.value if one.difference and one.difference.value is not None else None
-    ratio = one.speed.ratio(base.speed)
-    print(f"{version.card.name}/{version.card.version}: {one.name} {ratio:.2f} x {base.name}; bar {BAR}")
+    allowed = int8.difference is not None and not_inferior(int8.difference, MARGIN)
+    ratio, beside = int8.speed.ratio(fp32.speed), int8.speed.ratio(plain.speed)
+    verdict = "passes" if allowed else "is refused by"
+    print(f"cifar10/1: int8 {ratio:.2f} x fp32, {beside:.2f} x folded; bar {BAR}; it {verdict} the gate")
+    drop = -int8.difference.value if int8.difference and int8.difference.value is not None else None
     return {
         "int8.cifar10.speedup": ratio,
-        "int8.cifar10.speedup_over_shipped": one.speed.ratio(fp32.speed),
+        "int8.cifar10.speedup_over_folded": beside,
         "int8.cifar10.accuracy_drop": drop,
+        "int8.cifar10.passes_gate": int(allowed),
     }
 
 
