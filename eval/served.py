@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from eval.errors import EndpointError, EvalError
-from eval.remote.assay import describe
+from eval.errors import EvalError
+from eval.remote.assay import is_ready
 
 __all__ = ["ROOT", "served"]
 
@@ -76,9 +76,7 @@ async def _ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until every model is loaded, proven and warm."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(EndpointError):
-            states = [model["state"] for model in await describe(url)]
-            if states and "loading" not in states:
-                return
+        if await is_ready(url):  # what is listed may grow until the first look is over
+            return
         await asyncio.sleep(0.2)
     raise EvalError(f"the service is not ready: {log.read_text()[-1000:]}")

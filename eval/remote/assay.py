@@ -19,7 +19,7 @@ from models.decoding import UnreadableImage, encode_png, peek
 from models.results import Array, Result
 from models.wire import results_of
 
-__all__ = ["AssayEndpoint", "describe"]
+__all__ = ["AssayEndpoint", "describe", "is_ready"]
 
 Answer = TypeVar("Answer", bound=Result)
 
@@ -194,3 +194,13 @@ async def describe(url: str, *, timeout_s: float = 10.0) -> list[dict[str, Any]]
     if response.status != 200 or not isinstance(told, dict) or not isinstance(told.get("models"), list):
         raise EndpointError(f"{where} answered {response.status}; is it an Assay service?")
     return cast("list[dict[str, Any]]", told["models"])
+
+
+async def is_ready(url: str, *, timeout_s: float = 10.0) -> bool:
+    """Whether the service has looked at every version and answers with at least one: `GET /readyz`."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s)) as session:
+        try:
+            async with session.get(f"{url.rstrip('/')}/readyz", allow_redirects=False) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False

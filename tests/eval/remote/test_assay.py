@@ -15,7 +15,7 @@ from aiohttp import web
 
 from eval.errors import EndpointError
 from eval.remote import assay
-from eval.remote.assay import AssayEndpoint, describe
+from eval.remote.assay import AssayEndpoint, describe, is_ready
 from models.decoding import decode, encode_png
 from models.results import Array, Classification
 
@@ -195,3 +195,15 @@ def test_entering_comes_first() -> None:
     endpoint = AssayEndpoint[Classification]("http://service", task="classification")
     with pytest.raises(RuntimeError, match="async with"):
         asyncio.run(endpoint.predict(IMAGES))
+
+
+async def _readiness(*statuses: int) -> list[bool]:
+    stub = Stub(*((status, {}, b"") for status in statuses))
+    async with stub.served() as url:
+        told = [await is_ready(url) for _ in statuses]
+    assert {path for path, _, _ in stub.requests} == {"/readyz"}
+    return [*told, await is_ready(url)]  # nobody is there any more
+
+
+def test_ready_is_what_the_service_says_it_is() -> None:
+    assert asyncio.run(_readiness(503, 200, 404)) == [False, True, False, False]
