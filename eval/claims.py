@@ -1,17 +1,14 @@
 """`python -m eval.claims`: measure a repository on its held-out data and write the claims on its cards.
 
 Part of `make train`. The answers are those of the local graphs; the tests then measure the same
-claims again through HTTP. Data on disk is named as a shell would: `$ASSAY_DATA_DIR` is the data folder.
-Where it is absent, a version keeps the claims it has.
+claims again through HTTP. Where the data is absent, a version keeps the claims it has.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from string import Template
 
 from rich.console import Console
 
@@ -22,7 +19,7 @@ from models.card import Claim, ModelCard, TaskName
 from models.decoding import decode
 from models.repository import Version, open_version, versions
 
-__all__ = ["CLAIMED", "claims_of", "held_out", "located", "main"]
+__all__ = ["CLAIMED", "claims_of", "held_out", "main"]
 
 # What each task claims; the names are the evaluation's own.
 CLAIMED: Mapping[TaskName, tuple[str, ...]] = {
@@ -30,18 +27,12 @@ CLAIMED: Mapping[TaskName, tuple[str, ...]] = {
     "detection": ("ap", "ap50"),
     "segmentation": ("miou", "pixel_accuracy"),
 }
-DATA_DIR = "ASSAY_DATA_DIR"
 
 
 def held_out(card: ModelCard) -> str | None:
     """The data that a version is measured on: of its recipe, else of the claims it has; None without."""
     told = card.training.get("held_out")
     return str(told) if told else next((claim.data for claim in card.claims), None)
-
-
-def located(data_name: str) -> str:
-    """The name with the folder of this machine in the place of `$ASSAY_DATA_DIR`."""
-    return Template(data_name).safe_substitute({DATA_DIR: os.environ.get(DATA_DIR, "../shared/data")})
 
 
 def claims_of(version: Version, data_name: str) -> tuple[Claim, ...]:
@@ -51,7 +42,7 @@ def claims_of(version: Version, data_name: str) -> tuple[Claim, ...]:
         DatasetError: the data is not there, or has other classes.
     """
     task = version.card.task
-    data = open_data(located(data_name), task).in_classes_of(version.card.labels)
+    data = open_data(data_name, task).in_classes_of(version.card.labels)
     predictor, metrics = open_version(version), metric_for(task, version.card.labels)
     for sample in data:
         answers = predictor.predict([decode(sample.file)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
 from eval.data.archive import tar_data
@@ -14,7 +15,9 @@ from eval.data.yolo import yolo_data
 from eval.errors import DatasetError
 from models.card import TaskName
 
-__all__ = ["READERS", "open_data"]
+__all__ = ["READERS", "located", "open_data"]
+
+DATA_DIR = "ASSAY_DATA_DIR"
 
 READERS: Mapping[str, Callable[[str, TaskName], Dataset]] = {
     "digits": lambda argument, _: digits_data(argument),
@@ -29,13 +32,18 @@ READERS: Mapping[str, Callable[[str, TaskName], Dataset]] = {
 }
 
 
+def located(data_name: str) -> str:
+    """The name with the folder of this machine in the place of `$ASSAY_DATA_DIR`."""
+    return data_name.replace(f"${DATA_DIR}", os.environ.get(DATA_DIR, "../shared/data"))
+
+
 def open_data(name: str, task: TaskName) -> Dataset:
-    """The data set called `KIND:ARGUMENT`, for a task.
+    """The data set called `KIND:ARGUMENT`, for a task. Cards name data on disk below `$ASSAY_DATA_DIR`.
 
     Raises:
         DatasetError: no such kind, the data is not what it should be, or it is of another task.
     """
-    kind, _, argument = name.partition(":")
+    kind, _, argument = located(name).partition(":")
     if kind not in READERS or not argument:
         raise DatasetError(f"data must be KIND:ARGUMENT with KIND one of {', '.join(READERS)}, got {name!r}")
     data = READERS[kind](argument, task)

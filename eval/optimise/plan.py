@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eval.claims import located
 from eval.data.dataset import Dataset
 from eval.data.tables import open_data
 from eval.errors import EvalError
@@ -88,10 +87,8 @@ def pictures(card: ModelCard, plan: Plan) -> tuple[Dataset, Dataset]:
     Raises:
         EvalError: the data is not there, does not fit the model, or a picture is in both.
     """
-    ranges = drawn(open_data(located(plan.calibration), card.task), plan.calibration_images, plan.seed)
-    measured = drawn(
-        open_data(located(plan.data), card.task).in_classes_of(card.labels), plan.limit, plan.seed
-    )
+    ranges = drawn(open_data(plan.calibration, card.task), plan.calibration_images, plan.seed)
+    measured = drawn(open_data(plan.data, card.task).in_classes_of(card.labels), plan.limit, plan.seed)
     seen = {hashlib.sha256(sample.file).digest() for sample in ranges}
     twice = sum(hashlib.sha256(sample.file).digest() in seen for sample in measured)
     if twice:

@@ -90,7 +90,7 @@ class Twin(nn.Module):
         for i, node in enumerate(self._nodes):
             try:
                 found = OPS[node.op](node, *(values[name] for name in node.inputs))
-            except NotImplementedError as error:  # wide unsigned numbers, mostly
+            except NotImplementedError as error:  # PyTorch's word for a type it cannot compute with
                 raise Unsupported(f"{node.op} on values of such a type has no twin: {error}") from error
             values |= zip(node.outputs, found if isinstance(found, tuple) else (found,), strict=False)
             for name in node.inputs:  # nobody needs it any more: an activation may take megabytes

@@ -12,7 +12,8 @@ import pytest
 
 from eval.attacks.wave import Limits
 from eval.audits import Audit, audit
-from eval.claims import held_out, located
+from eval.claims import held_out
+from eval.data.tables import located
 from eval.demo import AUDIT
 from eval.parity import TOLERANCE, parity
 from eval.report.document import Report
@@ -42,7 +43,7 @@ def data_of(version: Version) -> str:
     told = held_out(version.card) or ""
     if "ASSAY_DATA_DIR" in told and not Path(located("$ASSAY_DATA_DIR")).is_dir():
         pytest.skip(f"ASSAY_DATA_DIR has not {told}")
-    return located(told)
+    return told
 
 
 @pytest.fixture(scope="module")

