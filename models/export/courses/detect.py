@@ -85,7 +85,9 @@ class DetectorCourse:
     def check(self, net: nn.Module) -> dict[str, float]:
         """The loss on the held-out pictures, as they are."""
         losses = []
-        still = Settings(seed=0, epochs=1, batch=8, rate=1.0, bfloat16=self.settings.bfloat16)
+        still = Settings(
+            seed=0, epochs=1, batch=min(8, len(self.held)), rate=1.0, bfloat16=self.settings.bfloat16
+        )
         with torch.no_grad():
             for rows, images, windows in shuffled(self.held.images, self.spec, Augment(), still, 0):
                 with torch.autocast("cpu", torch.bfloat16, enabled=still.bfloat16):

@@ -35,7 +35,6 @@ def box_targets(boxes: Array, labels: Array, classes: int, shape: Shape) -> tupl
         sigma = np.maximum(SPREAD * side / 6, STRIDE / 4)
         spot = np.exp(-((x - x[0, col]) ** 2) / (2 * sigma[0] ** 2) - (y - y[row]) ** 2 / (2 * sigma[1] ** 2))
         heat[labels[i]] = np.maximum(heat[labels[i]], spot)
-        heat[labels[i], row, col] = 1
         near = spot > 0.05
         distances = np.broadcast_arrays(x - box[0], y - box[1], box[2] - x, box[3] - y)
         reach[:, near] = np.stack(distances)[:, near]

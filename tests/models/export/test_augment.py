@@ -56,6 +56,10 @@ def test_windows_mirror_zoom_and_stay_still_as_asked() -> None:
     assert 0.35 < (scales[:, 0] < 0).mean() < 0.65
     assert 0.5 <= np.abs(scales).min() < 0.6
     assert 1.7 < np.abs(scales).max() <= 2.0
+    places = [window_of(SHAPE, Augment(zoom=(2.0, 2.0)), draws(i)) for i in range(200)]
+    across, down = np.array([[w.offset_x / SHAPE[1], w.offset_y / SHAPE[0]] for w in places]).T
+    assert -1 <= across.min() < -0.95 < -0.05 < across.max() <= 0
+    assert abs(np.corrcoef(across, down)[0, 1]) < 0.3  # each has a draw of its own
 
 
 def test_beyond_the_picture_is_the_fill() -> None:

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from models.card import InputSpec
-from models.export.augment import Augment
-from models.export.courses.detect import Boxes, DetectorCourse
+from models.export.augment import Augment, Window
+from models.export.courses.detect import Boxes, DetectorCourse, seen_boxes
 from models.export.courses.segment import Pixels, SegmenterCourse
 from models.export.courses.targets import box_targets
-from models.export.nets.detector import STRIDE, decode
+from models.export.nets.detector import STRIDE, Detector, decode
 from models.export.sets.objects import IGNORE, Objects, Pictures, fitted
 from models.export.settings import Settings
 from models.imaging import place
@@ -95,3 +95,32 @@ def test_a_box_without_a_picture_of_it_is_left_out() -> None:
     heat, _, weight = box_targets(np.empty((0, 4), np.float32), np.empty(0, np.int64), 3, (16, 16))
     assert heat.shape == (3, 4, 4)
     assert heat.max() == weight.max() == 0
+
+
+def test_a_box_counts_while_more_than_half_of_it_is_seen() -> None:
+    boxes, labels = np.array([[10, 0, 20, 10], [10, 20, 20, 30]], np.float32), np.array([4, 5])
+    for shift, kept in ((-14, [4, 5]), (-15, []), (-16, [])):
+        seen, named = seen_boxes(boxes, labels, Window(1.0, 1.0, shift, 0.0), (40, 40))
+        assert named.tolist() == kept
+        assert (seen[:, 0] == 0).all()  # what is beyond the border is cut off
+
+
+def test_the_check_of_a_segmenter_counts_what_it_says() -> None:
+    """Always the background: its IoU is its share of the known pixels, all other classes have 0."""
+    held = pictures()
+    course = SegmenterCourse(held, held, 7, SPEC, Pixels(), Augment(), SETTINGS)
+    mute = torch.nn.Conv2d(3, 7, 1, stride=2)
+    with torch.no_grad():
+        mute.weight.zero_()
+        mute.bias.copy_(torch.eye(7)[0] * 9)  # type: ignore[union-attr]  # it has one
+    labels = held.semantic[:, 1::2, 1::2]
+    there = [c for c in range(7) if bool((labels == c).any())]
+    share = float((labels == 0).sum() / (labels != IGNORE).sum())
+    assert course.check(mute)["held_miou"] == pytest.approx(share / len(there))
+
+
+def test_a_detector_is_checked_on_few_pictures_too() -> None:
+    held = pictures(3)
+    course = DetectorCourse(held, held, 6, SPEC, Boxes(), Augment(), SETTINGS)
+    torch.manual_seed(0)
+    assert course.check(Detector(6).eval())["held_loss"] > 0
