@@ -19,10 +19,11 @@ from eval.data.dataset import Sample
 from eval.data.tables import open_data
 from eval.endpoint import Endpoint
 from eval.errors import EndpointError, EvalError
+from eval.remote.access import endpoint_of, target_of
 from eval.report.audit import audit_section, corruption_section
 from eval.report.document import Report, Section
-from eval.runs import endpoint_of, manifest, name_of, target_of
-from eval.target import authorise
+from eval.runs import clock, manifest
+from eval.target import authorise, name_of
 from models.decoding import decode
 from models.results import Array, Classification
 
@@ -94,14 +95,14 @@ async def audit(
     told = manifest(
         target,
         data,
-        started,
         epsilon_levels=plan.epsilon,
         attacks=", ".join(plan.attacks),
         budget=plan.limits.budget,
         seed=plan.seed,
         run=run_id,
     )
-    return Report(title, told, sections, figures, valid=all(r.valid for r in results))
+    valid = all(r.valid for r in results)
+    return Report(title, told, sections, figures, valid, clock(started))
 
 
 def _figures(

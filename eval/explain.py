@@ -13,10 +13,12 @@ from eval.attacks.base import draws
 from eval.data.dataset import Dataset
 from eval.endpoint import Endpoint
 from eval.errors import DatasetError, EvalError
+from eval.remote.access import endpoint_of, target_of
 from eval.report.document import Report
 from eval.report.explain import Explained, picture_section, summary_section
-from eval.runs import endpoint_of, manifest, name_of, target_of
+from eval.runs import clock, manifest
 from eval.target import Target as Served
+from eval.target import name_of
 from models.decoding import UnreadableImage, decode
 from models.results import Array, Result
 from models.saliency import METHODS, Target, advance, aim, reduced
@@ -78,7 +80,7 @@ async def explain(
                 progress(len(found), len(files))
     data = Dataset("pictures", served.task, served.labels, [p.name for p in files], _no_sample)
     told = manifest(
-        served, data, started, method=plan.method, queries=plan.queries, seed=plan.seed,
+        served, data, method=plan.method, queries=plan.queries, seed=plan.seed,
         explained=plan.label or "what each answer is most about",
     )  # fmt: skip
     title = f"What the answers of {name_of(served)} rest on"
@@ -86,7 +88,8 @@ async def explain(
     sections = [summary, *(picture_section(one, served.labels) for one in found)]
     prefix = f"explain.{served.model}.{served.version}"
     figures: dict[str, float | None] = {f"{prefix}.{h.title}": h.value for h in summary.headlines}
-    return Report(title, told, sections, {**figures, f"{prefix}.queries": sum(one.queries for one in found)})
+    figures[f"{prefix}.queries"] = sum(one.queries for one in found)
+    return Report(title, told, sections, figures, clock=clock(started))
 
 
 def _no_sample(index: int) -> Any:

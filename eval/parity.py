@@ -11,8 +11,10 @@ import numpy as np
 from eval.collect import ask_all
 from eval.data.tables import open_data
 from eval.errors import DatasetError, EndpointError
+from eval.remote.access import endpoint_of, target_of
 from eval.report.document import Headline, Report, Section
-from eval.runs import endpoint_of, manifest, name_of, target_of
+from eval.runs import clock, manifest
+from eval.target import name_of
 from models.results import Array, Classification, Detections, Result, Segmentation
 
 __all__ = ["TOLERANCE", "difference", "parity"]
@@ -85,4 +87,5 @@ async def parity(
     headline = Headline("largest difference", worst, count, note=f"{unit}; at most {TOLERANCE:g} expected")
     title = f"Parity of {name_of(target)} with PyTorch"
     figures = {f"parity.{target.model}.{target.version}.max_abs_difference": worst}
-    return Report(title, manifest(target, data, started), [Section(title, told, [headline])], figures)
+    section = Section(title, told, [headline])
+    return Report(title, manifest(target, data), [section], figures, clock=clock(started))

@@ -17,36 +17,18 @@ from eval.data.tables import open_data
 from eval.errors import EndpointError
 from eval.metrics.base import Metric
 from eval.metrics.tables import metric_for
-from eval.remote.assay import AssayEndpoint, describe
+from eval.remote.access import endpoint_of, target_of
 from eval.report.document import Cell, Report
 from eval.report.evaluation import EXAMPLES, evaluation_section, telling
-from eval.target import Target, choose
+from eval.target import Target, name_of
 from models.results import Result
 
-__all__ = ["endpoint_of", "evaluate", "manifest", "name_of", "target_of"]
+__all__ = ["clock", "evaluate", "manifest"]
 
 MOST_ERRORS = 0.01  # of the images; with more, the run is not valid
 
 
-def name_of(target: Target) -> str:
-    """`digits/1`, as people and URLs say it."""
-    return f"{target.model}/{target.version}"
-
-
-async def target_of(url: str, model: str | None, number: int | None) -> Target:
-    """What the service says of the model that is meant. Raises EvalError when it is not there."""
-    return choose(url, await describe(url), model, number)
-
-
-def endpoint_of(target: Target, run: str | None = None) -> AssayEndpoint[Any]:
-    """The endpoint of exactly that version; `run` goes along as a header, so that its owner can tell."""
-    headers = {} if run is None else {"x-assay-run": run}
-    return AssayEndpoint(
-        target.url, task=target.task, model=target.model, version=target.version, headers=headers
-    )
-
-
-def manifest(target: Target, data: Dataset, started: float, **more: Cell) -> dict[str, Cell]:
+def manifest(target: Target, data: Dataset, **more: Cell) -> dict[str, Cell]:
     """What a reader needs to repeat a run."""
     try:
         own = version("assay")
@@ -58,9 +40,16 @@ def manifest(target: Target, data: Dataset, started: float, **more: Cell) -> dic
         "sha256": target.sha256,
         "data": data.name,
         "images": len(data),
+        "assay": own,
+        **more,
+    }
+
+
+def clock(started: float, **more: Cell) -> dict[str, Cell]:
+    """When a run began and how long it took until now; `started` in seconds of the epoch."""
+    return {
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - started, 3),
-        "assay": own,
         **more,
     }
 
@@ -125,8 +114,9 @@ async def evaluate(
     figures = {f"{prefix}.{score.name}": score.value for score in scores if ".class." not in score.name}
     return Report(
         section.title,
-        manifest(target, data, started, **more, **latency),
+        manifest(target, data, **more),
         [section],
         {**figures, f"{prefix}.errors": tally.errors},
         valid=tally.errors <= MOST_ERRORS * len(data),
+        clock=clock(started, **latency),
     )

@@ -4,16 +4,43 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from eval.errors import EndpointError, EvalError, NotAuthorised
 from models.card import TaskName
 
-__all__ = ["Target", "authorise", "choose"]
+__all__ = ["Access", "Kind", "Target", "authorise", "choose", "name_of"]
 
 INSIDE = (".svc", ".svc.cluster.local")  # names that resolve only inside a cluster
+
+
+Kind: TypeAlias = Literal["auto", "assay", "oip", "template"]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a live endpoint is spoken to; plain values, so that a worker elsewhere can do the same.
+
+    Attributes:
+        url: of the service, e.g. `http://127.0.0.1:3000`; for a template, whatever it says.
+        kind: the protocol; `auto` finds out.
+        template: YAML that describes a JSON API, for `template`.
+        card: model card (JSON) by which raw tensors are interpreted here, where the server does not.
+        headers: sent with every request.
+        timeout_s: of one attempt.
+        max_qps: most images asked about in a second; None for no limit.
+    """
+
+    url: str
+    kind: Kind = "auto"
+    template: Path | None = None
+    card: Path | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 60.0
+    max_qps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +48,37 @@ class Target:
     """One version of one model, as the service describes it.
 
     Attributes:
+        version: None where the server has none, or none that is a number.
+        sha256: of the graph; empty where the server does not tell.
         claims: metric name -> (value, data it was measured on).
+        access: how it is asked.
     """
 
     url: str
     model: str
-    version: int
+    version: int | None
     task: TaskName
     labels: tuple[str, ...]
     sha256: str
     claims: Mapping[str, tuple[float, str]]
+    access: Access
 
 
-def choose(url: str, served: Sequence[Mapping[str, Any]], model: str | None, version: int | None) -> Target:
+def name_of(target: Target) -> str:
+    """`digits/1`, as people and URLs say it; `digits` where there are no versions."""
+    return target.model if target.version is None else f"{target.model}/{target.version}"
+
+
+def choose(
+    access: Access, served: Sequence[Mapping[str, Any]], model: str | None, version: int | None
+) -> Target:
     """The version that was asked for; the latest when no version was.
 
     Raises:
         EvalError: it is not there, or the name is needed to tell several apart.
         EndpointError: the service does not describe its models as it should.
     """
+    url = access.url
     try:
         names = sorted({str(m["name"]) for m in served})
         if model is None and len(names) != 1:
@@ -65,7 +104,7 @@ def choose(url: str, served: Sequence[Mapping[str, Any]], model: str | None, ver
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EndpointError(f"{url}/models cannot be read: {type(error).__name__} {error}") from error
-    return Target(url, *facts, claims)
+    return Target(url, *facts, claims, access)
 
 
 def authorise(url: str, allowed: Sequence[str] = ()) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -28,11 +28,13 @@ class Sample:
         file: the encoded picture.
         expected: a class (classification), `Objects` (detection), or an integer label map
             `(H, W)` with 255 for pixels that do not count (segmentation).
+        tags: what else is known of it, by column; slices are made of it.
     """
 
     id: str
     file: bytes
     expected: Expected
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Dataset:
 
         def load(index: int) -> Sample:
             sample = self.load(index)
-            return Sample(sample.id, sample.file, _renumbered(sample.expected, number))
+            return replace(sample, expected=_renumbered(sample.expected, number))
 
         return replace(self, labels=tuple(served), load=load, numbered=True)
 

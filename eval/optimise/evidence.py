@@ -22,7 +22,7 @@ from eval.metrics.paired import SCORES, Difference, tango
 from eval.metrics.tables import metric_for
 from eval.optimise.plan import Plan
 from eval.optimise.speed import Speed
-from eval.runs import endpoint_of
+from eval.remote.access import endpoint_of
 from eval.target import Target, authorise
 from models.decoding import decode
 from models.results import Array, Result

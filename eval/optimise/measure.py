@@ -18,7 +18,7 @@ from eval.optimise.evidence import Evidence, answers_of, read_scores, robustness
 from eval.optimise.gate import judge
 from eval.optimise.plan import Plan, drawn
 from eval.optimise.speed import Ask, Speed, Way, in_turn, request_of
-from eval.runs import target_of
+from eval.remote.access import target_of
 from eval.served import served
 from models.card import ModelCard
 from models.decoding import decode

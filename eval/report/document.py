@@ -118,6 +118,8 @@ class Report:
     Attributes:
         figures: flat name -> number, for machines and gates.
         valid: False when too many requests failed for the numbers to mean anything.
+        clock: what a clock said: start, duration, latency. Equal answers give equal reports but for it.
+        timing: sections of the same kind.
     """
 
     title: str
@@ -125,10 +127,13 @@ class Report:
     sections: Sequence[Section] = ()
     figures: Mapping[str, float | None] = field(default_factory=dict)
     valid: bool = True
+    clock: Mapping[str, Cell] = field(default_factory=dict)
+    timing: Sequence[Section] = ()
 
     def to_json(self) -> str:
-        """Stable for equal reports; NaN is refused, undefined is null. Pictures are left out."""
+        """Equal bytes for equal answers: NaN is refused, undefined is null; no pictures, no clock."""
         body = {"schema": SCHEMA, **asdict(self)}
+        del body["clock"], body["timing"]
         for section in body["sections"]:
             section.pop("galleries")
         return json.dumps(body, indent=2, allow_nan=False) + "\n"
@@ -171,7 +176,8 @@ def merged(title: str, manifest: Mapping[str, Cell], reports: Iterable[Report]) 
             raise ValueError(f"figures must have one source each, got two for {sorted(twice)[0]}")
         figures.update(report.figures)
     sections = [section for report in reports for section in report.sections]
-    return Report(title, manifest, sections, figures, all(report.valid for report in reports))
+    timing = [section for report in reports for section in report.timing]
+    return Report(title, manifest, sections, figures, all(r.valid for r in reports), timing=timing)
 
 
 def scores_table(scores: Iterable[Score], title: str = "", note: str = "") -> Table:

@@ -35,7 +35,7 @@ def to_html(report: Report) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(report.title)}</title><style>{STYLE}</style></head><body><main>",
         f"<h1>{escape(report.title)}</h1>",
-        f'<p class="soft">{escape(_summary(report.manifest))}</p>',
+        f'<p class="soft">{escape(_summary({**report.manifest, **report.clock}))}</p>',
         "" if report.valid else '<div class="banner">This run is not valid: too many requests failed.</div>',
         f'<div class="banner">{_count(raised, "trust flag")} raised: read them first.</div>'
         if raised

@@ -18,6 +18,7 @@ from eval.errors import DatasetError, EvalError
 from eval.explain import Plan, ask, explain, explain_picture
 from eval.report.explain import Explained, explained_pictures, lines, picture_section, summary_section
 from eval.report.html import to_html
+from eval.target import Access
 from eval.target import Target as Served
 from models.decoding import encode_png
 from models.results import Array, Classification, Detections, Result, Segmentation
@@ -120,7 +121,9 @@ def test_answers_come_back_in_order_whatever_the_concurrency() -> None:
 # Reports
 
 
-SERVED = Served("http://127.0.0.1:1", "spot", 3, "classification", LABELS, "0" * 64, {})
+SERVED = Served(
+    "http://127.0.0.1:1", "spot", 3, "classification", LABELS, "0" * 64, {}, Access("http://127.0.0.1:1")
+)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eval.errors import EndpointError, EvalError, NotAuthorised
-from eval.target import authorise, choose
+from eval.target import Access, authorise, choose
 
 
 def served(name: str, version: int, **fields: Any) -> dict[str, Any]:
@@ -20,9 +20,9 @@ TWO = [served("a", 2), served("a", 10), served("b", 1)]
 
 
 def test_the_latest_by_number() -> None:
-    assert choose("u", TWO, "a", None).version == 10
-    assert choose("u", TWO, "a", 2).version == 2
-    assert choose("u", TWO[2:], None, None).claims == {"accuracy": (0.9, "d")}
+    assert choose(Access("u"), TWO, "a", None).version == 10
+    assert choose(Access("u"), TWO, "a", 2).version == 2
+    assert choose(Access("u"), TWO[2:], None, None).claims == {"accuracy": (0.9, "d")}
 
 
 @pytest.mark.parametrize(
@@ -31,17 +31,17 @@ def test_the_latest_by_number() -> None:
 )
 def test_what_is_not_there(model: str | None, version: int | None, words: str) -> None:
     with pytest.raises(EvalError, match=words):
-        choose("u", TWO, model, version)
+        choose(Access("u"), TWO, model, version)
 
 
 def test_a_model_that_failed_says_why() -> None:
     with pytest.raises(EvalError, match="a/1 is failed: broken"):
-        choose("u", [served("a", 1, state="failed", error="broken")], "a", None)
+        choose(Access("u"), [served("a", 1, state="failed", error="broken")], "a", None)
 
 
 def test_a_strange_service() -> None:
     with pytest.raises(EndpointError, match="cannot be read"):
-        choose("u", [{"name": "a"}], "a", None)
+        choose(Access("u"), [{"name": "a"}], "a", None)
 
 
 @pytest.mark.parametrize(

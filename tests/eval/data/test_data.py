@@ -288,6 +288,6 @@ def test_real_streets() -> None:
 
 
 def test_every_reader_is_documented() -> None:
-    from eval.cli import DATA
+    from eval.commands.options import DATA
 
     assert all(f"{kind}:" in DATA for kind in READERS)
