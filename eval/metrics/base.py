@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
 
-__all__ = ["Metric", "Score"]
+from models.results import Array
+
+__all__ = ["Metric", "Resampled", "Score"]
 
 Predicted = TypeVar("Predicted")
 Expected = TypeVar("Expected")
@@ -34,6 +36,21 @@ class Score:
     high: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """Scores as functions of how often each image counts; two versions are compared by it.
+
+    Attributes:
+        names: of the scores.
+        values: int64 `(R, N)`, how often each image counts -> float64 `(R, len(names))`, NaN = undefined.
+        hits: bool `(N,)` by name, of those scores that are nothing but a share of the images.
+    """
+
+    names: tuple[str, ...]
+    values: Callable[[Array], Array]
+    hits: Mapping[str, Array] = field(default_factory=dict)
+
+
 class Metric(ABC, Generic[Predicted, Expected]):
     """Subclasses hold only sums or canonical lists, so `merge` is exact and order never matters."""
 
@@ -48,3 +65,7 @@ class Metric(ABC, Generic[Predicted, Expected]):
     @abstractmethod
     def compute(self) -> list[Score]:
         """Read the scores. Changes nothing; safe to call at any time."""
+
+    def resampled(self) -> Resampled | None:
+        """The scores under other weights of the images, in the order they came; None where it has no such."""
+        return None

@@ -8,7 +8,7 @@ from typing import Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
-from eval.metrics.base import Metric, Score
+from eval.metrics.base import Metric, Resampled, Score
 from eval.metrics.intervals import RESAMPLES, bootstrap_sums, wilson
 from eval.metrics.pairs import scores_and_truth
 from eval.metrics.ratios import defined, ratio
@@ -16,7 +16,7 @@ from models.results import Array, Classification
 
 __all__ = ["Bin", "CalibrationMetric", "Edges", "bin_of"]
 
-Edges: TypeAlias = Literal["guo", "netcal", "torchmetrics"]
+Edges: TypeAlias = Literal["guo", "netcal", "torchmetrics", "mass"]
 BINS = 15
 
 
@@ -25,7 +25,8 @@ class Bin:
     """One bar of a reliability diagram.
 
     Attributes:
-        left, right: the edges; what belongs to them is the rule's business (`bin_of`).
+        left, right: the edges; what belongs to them is the rule's business (`bin_of`). Of `mass` the
+            least and the greatest confidence.
         count: images in it.
         confidence: their mean top score, None for an empty bin.
         accuracy: the share of them that is right, with its 95 % Wilson interval `low`, `high`.
@@ -41,14 +42,16 @@ class Bin:
 
 
 def bin_of(confidence: Array, bins: int = BINS, edges: Edges = "guo") -> Array:
-    """Which of `bins` equal-width bins each confidence falls in.
+    """Which of `bins` bins each confidence falls in: of equal width, or with `mass` of equally many images.
 
-    Edges are rounded to the type of the confidences, so that a float32 0.2 lies on the edge 0.2.
+    Edges of equal width are rounded to the type of the confidences: a float32 0.2 lies on the edge 0.2.
 
     Args:
         confidence: float `(N,)` in [0, 1].
         edges: `guo`: (a, b], 0 in the first; `netcal`: [a, b), 1 in the last; `torchmetrics`: [a, b),
-            and 1 in a bin of its own behind the last.
+            and 1 in a bin of its own behind the last; `mass`: by rank, as many in each bin as equal
+            confidences allow, which stay together in the lowest they reach (Nguyen and O'Connor, 2015,
+            arXiv 1508.05154).
 
     Returns:
         int64 `(N,)` in [0, bins), or [0, bins] for `torchmetrics`.
@@ -61,6 +64,8 @@ def bin_of(confidence: Array, bins: int = BINS, edges: Edges = "guo") -> Array:
         raise ValueError(f"edges must be one of {rules} and bins at least 1, got {edges!r} and {bins}")
     if confidence.size and not 0 <= confidence.min() <= confidence.max() <= 1:
         raise ValueError(f"confidence must be in [0, 1], got {confidence.min()} to {confidence.max()}")
+    if edges == "mass":
+        return np.searchsorted(np.sort(confidence), confidence) * bins // max(len(confidence), 1)
     limits = np.linspace(0, 1, bins + 1).astype(confidence.dtype)
     if edges == "guo":
         return np.maximum(np.searchsorted(limits, confidence, side="left") - 1, 0)
@@ -71,8 +76,8 @@ def bin_of(confidence: Array, bins: int = BINS, edges: Edges = "guo") -> Array:
 class CalibrationMetric(Metric[Classification, int]):
     """Top-label calibration (Guo et al., 2017, arXiv 1706.04599), multi-class Brier score and log loss.
 
-    Intervals are 95 % BCa over images; MCE, a maximum, has none. The top label is the
-    lowest index of the highest score.
+    The Brier score is that of all classes, in [0, 2]. Intervals are 95 % BCa over images; MCE, a maximum,
+    has none. The top label is the lowest index of the highest score.
 
     Args:
         labels: class names, index = class.
@@ -110,10 +115,10 @@ class CalibrationMetric(Metric[Classification, int]):
         if scores.min() < 0 or scores.max() > 1:
             raise ValueError(f"scores must be in [0, 1], got {scores.min()} to {scores.max()}")
         right = scores.argmax(axis=1) == truth
-        brier = ((scores - np.eye(classes)[truth]) ** 2).sum(axis=1)
-        tiny = np.finfo(np.float64).eps
-        loss = -np.log(np.clip(scores[np.arange(len(truth)), truth], tiny, 1 - tiny))
-        self._parts.append(np.column_stack([scores.max(axis=1), right, brier, loss]))
+        best, own, tiny = scores.max(axis=1), (np.arange(len(truth)), truth), np.finfo(np.float64).eps
+        loss = -np.log(np.clip(scores[own], tiny, 1 - tiny))
+        scores[own] -= 1
+        self._parts.append(np.column_stack([best, right, (scores**2).sum(axis=1), loss]))
 
     def merge(self, other: Self) -> None:
         if self._shape != other._shape:
@@ -121,47 +126,68 @@ class CalibrationMetric(Metric[Classification, int]):
         self._parts += other._parts
 
     def reliability(self) -> list[Bin]:
-        """The bars of the reliability diagram, left to right."""
-        rows, where = self._rows()
+        """The bars of the reliability diagram, left to right; of `mass` only those that are not empty."""
+        rows, where = self._ordered()
         _, bins, edges = self._shape
         limits = [*np.linspace(0, 1, bins + 1).tolist(), 1.0]
         diagram = []
         for i in range(bins + (edges == "torchmetrics")):
             inside = rows[where == i]
+            span = (limits[i], limits[i + 1])
+            if edges == "mass":
+                if not len(inside):
+                    continue
+                span = float(inside[:, 0].min()), float(inside[:, 0].max())
             count, right = len(inside), int(inside[:, 1].sum())
             confidence = defined(ratio(inside[:, 0].sum(), count).item())
             accuracy = defined(ratio(right, count).item())
-            diagram.append(Bin(limits[i], limits[i + 1], count, confidence, accuracy, *wilson(right, count)))
+            diagram.append(Bin(*span, count, confidence, accuracy, *wilson(right, count)))
         return diagram
 
-    def compute(self) -> list[Score]:
+    def resampled(self) -> Resampled:
+        """ECE, Brier score and log loss; bins of `mass` stay those of all images."""
         rows, where = self._rows()
-        _, bins, edges = self._shape
-        member = np.eye(bins + 1)[where]
-        gaps = member * (rows[:, :1] - rows[:, 1:2])
-        sums = np.concatenate([member, gaps, rows[:, 2:]], axis=1)
+        sums = self._sums(rows, where)
+        return Resampled(tuple(name for name, _ in self._named()), lambda times: _numbers(times @ sums))
+
+    def compute(self) -> list[Score]:
+        rows, where = self._ordered()
+        sums = self._sums(rows, where)
         values = _numbers(sums.sum(axis=0, keepdims=True))[0]
         intervals = bootstrap_sums(sums, _numbers, method="bca", resamples=self._resamples, seed=self._seed)
-        rule = f"bins={bins},edges={edges}"
-        named = (
-            ("ece_error", f"guo2017/ECE,{rule}"),
+        named = self._named()
+        read = zip(named, values, intervals, strict=True)
+        scores = [Score(n, defined(v), len(rows), d, *i) for (n, d), v, i in read]
+        counts, gaps = np.split(sums[:, :-2].sum(axis=0), 2)
+        worst = defined(np.nanmax(np.abs(ratio(gaps, counts)))) if len(rows) else None
+        mce = Score("mce_error", worst, len(rows), named[0][1].replace("/ECE", "/MCE"))
+        return [scores[0], mce, *scores[1:]]
+
+    def _named(self) -> tuple[tuple[str, str], ...]:
+        _, bins, edges = self._shape
+        return (
+            ("ece_error", f"guo2017/ECE,bins={bins},edges={edges}"),
             ("brier_loss", "sklearn/brier_score_loss,scale_by_half=False"),
             ("nll_loss", "sklearn/log_loss,float64"),
         )
-        read = zip(named, values, intervals, strict=True)
-        scores = [Score(n, defined(v), len(rows), d, *i) for (n, d), v, i in read]
-        filled = member.sum(axis=0) > 0
-        worst = np.abs(gaps.sum(axis=0)[filled] / member.sum(axis=0)[filled]).max(initial=0)
-        mce = Score("mce_error", float(worst) if len(rows) else None, len(rows), f"guo2017/MCE,{rule}")
-        return [scores[0], mce, *scores[1:]]
 
     def _rows(self) -> tuple[Array, Array]:
-        """All images in an order that depends on nothing but their numbers, and their bins."""
+        """All images in the order they came, and their bins."""
         rows = np.concatenate([np.zeros((0, 4)), *self._parts])
-        rows = rows[np.lexsort(rows.T)]
         _, bins, edges = self._shape
         # Scores are float32; only as such do they meet the edges.
         return rows, bin_of(rows[:, 0].astype(np.float32), bins, edges)
+
+    def _ordered(self) -> tuple[Array, Array]:
+        """The same in an order that depends on nothing but the numbers, as sums of floats do on the order."""
+        rows, where = self._rows()
+        order = np.lexsort(rows.T)
+        return rows[order], where[order]
+
+    def _sums(self, rows: Array, where: Array) -> Array:
+        """What each image adds: its bin, its gap in that bin, Brier score, log loss; `(N, 2 bins + 4)`."""
+        member = np.eye(self._shape[1] + 1)[where]
+        return np.concatenate([member, member * (rows[:, :1] - rows[:, 1:2]), rows[:, 2:]], axis=1)
 
 
 def _numbers(sums: Array) -> Array:

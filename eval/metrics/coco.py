@@ -1,4 +1,4 @@
-"""COCO's twelve numbers, and how sure the first two are, from matched images.
+"""COCO's twelve numbers, and how sure they are, from matched images.
 
 Equal to `pycocotools.cocoeval.COCOeval` digit for digit: 101 recall levels, precision made monotone
 from the right, unreachable recall counted as 0, at most 100 detections per image and class, classes
@@ -7,190 +7,145 @@ without objects left out, and average recall as the last recall, not an integral
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 
 from eval.metrics.base import Score
-from eval.metrics.intervals import Interval, bootstrap
-from eval.metrics.matching import AREAS, HIT, IGNORED, MISS, Matches
-from eval.metrics.ratios import defined
+from eval.metrics.curves import IOUS, RECALLS, Curve, Table
+from eval.metrics.matching import AREAS, MOST
+from eval.metrics.ratios import defined, ratio
 from models.results import Array
 
-__all__ = ["IOUS", "MOST", "Table", "average_precision", "average_precision_intervals", "coco_scores"]
+__all__ = ["TWELVE", "average_precision", "coco_scores", "precision_recall"]
 
-IOUS = np.linspace(0.5, 0.95, 10)
-RECALLS = np.linspace(0, 1, 101)
-MOST = (1, 10, 100)
-SIZES = ("small", "medium", "large")
-
-
-class Table:
-    """Matched images as columns; detections by class, then best score first, then image.
-
-    Attributes:
-        images: how many.
-        starts: int64 `(C + 1,)`; class k has detections `starts[k]` to `starts[k + 1]`.
-        image, rank, scores: `(D,)` of the detections.
-        outcome: int8 `(areas, thresholds, D)`.
-        truth, truth_image: int64 `(G,)`, class and image of the objects.
-        ignored: bool `(areas, G)`.
-    """
-
-    def __init__(self, matches: Iterable[Matches], classes: int, thresholds: int) -> None:
-        ordered = sorted(matches, key=Matches.key)
-        self.images, self.classes = len(ordered), classes
-        empty = np.zeros(0, np.int64)
-        found = np.array([len(m.labels) for m in ordered], np.int64)
-        wanted = np.array([len(m.truth) for m in ordered], np.int64)
-        labels = np.concatenate([empty, *(m.labels for m in ordered)])
-        scores = np.concatenate([np.zeros(0), *(m.scores for m in ordered)])
-        order = np.lexsort((-scores, labels))
-        self.starts = np.searchsorted(labels[order], np.arange(classes + 1))
-        self.image = np.repeat(np.arange(self.images), found)[order]
-        self.rank = np.concatenate([empty, *(m.rank for m in ordered)])[order]
-        self.scores = scores[order]
-        none = np.zeros((len(AREAS), thresholds, 0), np.int8)
-        self.outcome = np.concatenate([none, *(m.outcome for m in ordered)], axis=2)[:, :, order]
-        self.truth = np.concatenate([empty, *(m.truth for m in ordered)])
-        self.truth_image = np.repeat(np.arange(self.images), wanted)
-        self.ignored = np.concatenate([none[:, 0].astype(bool), *(m.ignored for m in ordered)], axis=1)
-
-    def rows(self, label: int) -> slice:
-        """The detections of one class."""
-        return slice(int(self.starts[label]), int(self.starts[label + 1]))
-
-    def positives(self, area: int = 0, times: Array | None = None) -> Array:
-        """int64 `(C,)`: objects of each class that count, images weighted by `times`."""
-        real = ~self.ignored[area]
-        weights = None if times is None else times[self.truth_image[real]]
-        return np.bincount(self.truth[real], weights, self.classes).astype(np.int64)
+SIZES: Final = ("small", "medium", "large")
+AP, AR = "AP@[.50:.95]", "AR@[.50:.95]"
+TWELVE: Final = {  # name: area and definition
+    "ap": (0, AP),
+    "ap50": (0, "AP@.50"),
+    "ap75": (0, "AP@.75"),
+    **{f"ap.{size}": (area, f"{AP},area={size}") for area, size in enumerate(SIZES, start=1)},
+    **{f"ar{most}": (0, f"{AR},max={most}") for most in MOST},
+    **{f"ar.{size}": (area, f"{AR},max=100,area={size}") for area, size in enumerate(SIZES, start=1)},
+}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Curve:
-    """One class's detections, ready to be counted again and again under other image weights.
-
-    Precision is highest at hits, so only detections that are a hit or ignored at some threshold are
-    kept apart; the others are false at every threshold and only their running number matters.
-
-    Attributes:
-        image: int64 `(D,)`.
-        false: bool `(D,)`, false at every threshold.
-        kept: int64 `(K,)`, places of the rest.
-        hits, misses: bool `(T, K)`.
-    """
-
-    image: Array
-    false: Array
-    kept: Array
-    hits: Array
-    misses: Array
-
-    @staticmethod
-    def of(table: Table, label: int, area: int) -> Curve:
-        rows = table.rows(label)
-        counted = table.rank[rows] < MOST[-1]
-        outcome = table.outcome[area, : len(IOUS), rows][:, counted]
-        false = (outcome == MISS).all(axis=0)
-        kept = np.flatnonzero(~false & (outcome != IGNORED).any(axis=0))
-        return Curve(
-            table.image[rows][counted], false, kept, outcome[:, kept] == HIT, outcome[:, kept] == MISS
-        )
-
-    def precision(self, times: Array, positives: int) -> Array:
-        """float64 `(T, 101)`: interpolated precision at each recall; image i counts `times[i]`-fold."""
-        weight = times[self.image]
-        before = np.cumsum(weight * self.false)[self.kept]
-        hits = np.cumsum(self.hits * weight[self.kept], axis=1).astype(np.float64)
-        misses = (before + np.cumsum(self.misses * weight[self.kept], axis=1)).astype(np.float64)
-        recall = hits / positives
-        precision = hits / (misses + hits + np.spacing(1))
-        precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        levels = np.zeros((len(hits), len(RECALLS)))
-        for level, reached, best in zip(levels, recall, precision, strict=True):
-            first = np.searchsorted(reached, RECALLS, side="left")
-            first = first[first < len(best)]
-            level[: len(first)] = best[first]
-        return levels
-
-
-def coco_scores(
-    table: Table, labels: Sequence[str], intervals: Sequence[Interval], kind: str = ""
-) -> list[Score]:
+def coco_scores(table: Table, labels: Sequence[str], kind: str = "") -> list[Score]:
     """The twelve numbers, then `ap.class.<label>`.
 
     Args:
         labels: distinct class names.
-        intervals: of `ap` and `ap50`.
         kind: put into the definition ids, e.g. `segm/`.
     """
     precision, recall = _accumulate(table)
-    objects = [int(table.positives(area).sum()) for area in range(len(AREAS))]
-    ap, ap50 = intervals
-    id_ap, id_ar = f"coco/{kind}AP@[.50:.95]", f"coco/{kind}AR@[.50:.95]"
     whole = precision[..., 0]
-    scores = [
-        Score("ap", _mean(whole), objects[0], id_ap, *ap),
-        Score("ap50", _mean(whole[0]), objects[0], f"coco/{kind}AP@.50", *ap50),
-        Score("ap75", _mean(whole[5]), objects[0], f"coco/{kind}AP@.75"),
-    ]
-    sized = list(enumerate(SIZES, start=1))
-    scores += [Score(f"ap.{s}", _mean(precision[..., a]), objects[a], f"{id_ap},area={s}") for a, s in sized]
-    for place, most in enumerate(MOST):
-        scores.append(Score(f"ar{most}", _mean(recall[..., 0, place]), objects[0], f"{id_ar},max={most}"))
-    scores += [
-        Score(f"ar.{s}", _mean(recall[..., a, -1]), objects[a], f"{id_ar},max=100,area={s}") for a, s in sized
-    ]
+    values = [whole, whole[0], whole[5], *(precision[..., a] for a in (1, 2, 3))]
+    values += [*(recall[..., 0, m] for m in range(len(MOST))), *(recall[..., a, -1] for a in (1, 2, 3))]
+    values += [whole[:, :, k] for k in range(table.classes)]
     positives = table.positives().tolist()
-    return scores + [
-        Score(f"ap.class.{name}", _mean(whole[:, :, k]), positives[k], id_ap) for k, name in enumerate(labels)
-    ]
+    objects = [int(table.positives(area).sum()) for area in range(len(AREAS))]
+    told = [(name, objects[area], definition) for name, (area, definition) in TWELVE.items()]
+    told += [(f"ap.class.{name}", positives[k], AP) for k, name in enumerate(labels)]
+    read = zip(told, values, strict=True)
+    return [Score(name, _mean(v), support, f"coco/{kind}{rule}") for (name, support, rule), v in read]
 
 
 def average_precision(table: Table) -> Callable[[Array], Array]:
-    """`ap` and `ap50` of resampled images, in the form `bootstrap` takes; nothing is matched again.
+    """The twelve numbers and AP of each class under other weights of the images, as `bootstrap` takes it.
 
-    Images are numbered by their ids, so that two versions' answers to the same images can be resampled
-    alike.
+    Nothing is matched again: int `(R, images)`, how often each image counts, in the order of the table,
+    gives float64 `(R, 12 + C)`; NaN where a number is undefined.
 
     Differences: on resampled images equal scores keep the order of the images, as if a copy stood
     beside its original detection by detection.
     """
-    curves = [Curve.of(table, label, 0) for label in range(table.classes)]
+    classes = range(table.classes)
+    curves = [[Curve.of(table, label, area) for label in classes] for area in range(len(AREAS))]
+    recalled = [_Recall(table, 0, most) for most in MOST]
+    recalled += [_Recall(table, area, MOST[-1]) for area in range(1, len(AREAS))]
 
-    def statistic(all_times: Array) -> Array:
-        values = []
-        for times in all_times:
-            there = zip(curves, table.positives(0, times).tolist(), strict=True)
-            levels = np.array([curve.precision(times, objects) for curve, objects in there if objects])
-            values.append([levels.mean(), levels[:, 0].mean()] if len(levels) else [np.nan, np.nan])
-        return np.array(values)
+    def statistic(times: Array) -> Array:
+        times = times.astype(np.int32)
+        whole = [_summary(curve.average(times)) for curve in curves[0]]
+        columns = [*np.array(whole).transpose(1, 0, 2)]
+        columns += [np.array([_summary(curve.average(times))[0] for curve in row]) for row in curves[1:]]
+        columns += [recall(times) for recall in recalled]
+        return np.concatenate([[_mean_over(column) for column in columns], columns[0]]).T
 
     return statistic
 
 
-def average_precision_intervals(table: Table, resamples: int, seed: int) -> tuple[Interval, Interval]:
-    """95 % percentile bootstrap intervals over images of `ap` and `ap50`."""
-    ap, ap50 = bootstrap(average_precision(table), table.images, resamples=resamples, seed=seed)
-    return ap, ap50
+def precision_recall(table: Table, label: int, iou: float = 0.5) -> Array:
+    """float64 `(101,)`: interpolated precision of one class at recall 0, 0.01 ... 1; NaN without objects.
+
+    Args:
+        iou: one of COCO's thresholds.
+
+    Raises:
+        ValueError: it is not.
+    """
+    place = np.flatnonzero(np.isclose(IOUS, iou))
+    if not len(place):
+        raise ValueError(f"iou must be one of {IOUS.round(2).tolist()}, got {iou}")
+    curve = Curve.of(table, label, 0)
+    level: Array = curve.precision()[place[0]] if len(curve.truth) else np.full(len(RECALLS), np.nan)
+    return level
+
+
+class _Recall:
+    """Average recall of every class under other weights of the images; a sum over hits."""
+
+    def __init__(self, table: Table, area: int, most: int) -> None:
+        found = table.found
+        thresholds = np.bitwise_count(found["hit"][:, area] & ((1 << len(IOUS)) - 1))
+        kept = (thresholds > 0) & (found["rank"] < most)
+        self._image, self._hits = found["image"][kept], thresholds[kept].astype(np.int64)
+        self._starts = np.searchsorted(found["label"][kept], np.arange(table.classes))
+        real = table.wanted[~table.wanted["ignored"][:, area]]
+        self._truth = np.ascontiguousarray(real["image"])
+        self._truths = np.searchsorted(real["label"], np.arange(table.classes))
+
+    def __call__(self, times: Array) -> Array:
+        """float64 `(C, R)`; NaN without objects."""
+        rows = []
+        for row in times:
+            hits = _sums(row[self._image] * self._hits, self._starts)
+            rows.append(ratio(hits, len(IOUS) * _sums(row[self._truth], self._truths)))
+        return np.array(rows).reshape(-1, len(self._starts)).T
+
+
+def _sums(values: Array, starts: Array) -> Array:
+    """Sum of each group; groups may be empty."""
+    running = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
+    return np.diff(running[np.append(starts, len(values))])
+
+
+def _summary(values: Array) -> Array:
+    """`(R, T)` -> `(3, R)`: over all thresholds, at 0.5, at 0.75."""
+    return np.stack([values.mean(axis=1), values[:, 0], values[:, 5]])
+
+
+def _mean_over(values: Array) -> Array:
+    """Mean over the classes of `(C, R)`, of those that are defined."""
+    return ratio(np.nansum(values, axis=0), np.isfinite(values).sum(axis=0))
 
 
 def _accumulate(table: Table) -> tuple[Array, Array]:
     """Precision `(T, 101, C, areas)` and recall `(T, C, areas, most)`; NaN for classes without objects."""
     precision = np.full((len(IOUS), len(RECALLS), table.classes, len(AREAS)), np.nan)
     recall = np.full((len(IOUS), table.classes, len(AREAS), len(MOST)), np.nan)
-    once = np.ones(table.images, np.int64)
+    bits = 1 << np.arange(len(IOUS))[:, None]
     for area in range(len(AREAS)):
         for label, positives in enumerate(table.positives(area).tolist()):
             if not positives:
                 continue
-            precision[:, :, label, area] = Curve.of(table, label, area).precision(once, positives)
+            precision[:, :, label, area] = Curve.of(table, label, area).precision()
             rows = table.rows(label)
-            hits = table.outcome[area, : len(IOUS), rows] == HIT
+            hits = (rows["hit"][:, area] & bits) != 0
             for place, most in enumerate(MOST):
-                recall[:, label, area, place] = (hits & (table.rank[rows] < most)).sum(axis=1) / positives
+                recall[:, label, area, place] = (hits & (rows["rank"] < most)).sum(axis=1) / positives
     return precision, recall
 
 

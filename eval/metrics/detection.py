@@ -1,31 +1,46 @@
-"""Average precision as COCO computes it, and the detector at its operating point."""
+"""All the numbers of a detector: COCO's, the operating point, the mistakes, the calibration."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from hashlib import blake2b
 from typing import Literal, Self
 
 import numpy as np
 
-from eval.metrics.base import Metric, Score
-from eval.metrics.coco import IOUS, Table, average_precision_intervals, coco_scores
-from eval.metrics.intervals import RESAMPLES
+from eval.metrics.base import Metric, Resampled, Score
+from eval.metrics.breakdown import breakdown_scores, costs
+from eval.metrics.coco import average_precision, coco_scores
+from eval.metrics.curves import IOUS, Table
+from eval.metrics.detection_calibration import (
+    ScoreBin,
+    calibration_error,
+    calibration_scores,
+    reliability,
+)
+from eval.metrics.intervals import RESAMPLES, Interval, bootstrap
 from eval.metrics.labels import distinct
-from eval.metrics.matching import Matches, Shapes, match
-from eval.metrics.operating import operating_scores
+from eval.metrics.matching import Matches, match
+from eval.metrics.operating import confusion, operating_point, operating_scores
+from eval.metrics.overlaps import Shapes
 from eval.metrics.pairs import require_pairs
 from eval.metrics.truth import Objects
 from models.results import Array, Detections
 
 __all__ = ["DetectionMetric"]
 
+MOST_KNOWN = 32  # draws of which the scores are kept, a few megabytes each
+
 
 class DetectionMetric(Metric[Detections, Objects]):
-    """COCO's twelve numbers and precision, recall, F1 and false positives at one threshold.
+    """COCO's twelve numbers and AP by class; precision, recall and F1 at one threshold (micro, macro, by
+    class), false positives per image; what each kind of mistake costs; calibration.
 
     Images are matched as they come and only the outcome is kept, so masks need no memory and the
-    bootstrap (95 %, percentile, over images) matches nothing again.
+    bootstrap (95 %, percentile, over images) matches nothing again. `table` gives what is kept to
+    `precision_recall`, `mistakes` and `best_f1`.
 
     Args:
         labels: class names, index = class.
@@ -49,8 +64,14 @@ class DetectionMetric(Metric[Detections, Objects]):
         self._labels = distinct(labels)
         self._overlap, self._iou, self._score = overlap, iou, score
         self._thresholds = IOUS if iou in IOUS else np.append(IOUS, iou)
+        self._place = int(np.flatnonzero(self._thresholds == iou)[0])
         self._resamples, self._seed = resamples, seed
         self._matches: list[Matches] = []
+
+    @property
+    def place(self) -> int:
+        """Where the IoU of the operating point is among the thresholds of the table."""
+        return self._place
 
     def update(self, predicted: Sequence[Detections], expected: Sequence[Objects]) -> None:
         """Add one batch of images.
@@ -92,7 +113,8 @@ class DetectionMetric(Metric[Detections, Objects]):
             if column.size and not 0 <= column.min() <= column.max() < len(self._labels):
                 span = f"{column.min()} to {column.max()}"
                 raise ValueError(f"{name} labels must be in [0, {len(self._labels)}), got {span}")
-        return match(found, scores.astype(np.float64), wanted, crowd.astype(bool), self._thresholds, image)
+        scores, crowd = scores.astype(np.float64), crowd.astype(bool)
+        return match(found, scores, wanted, crowd, self._thresholds, self._place, image)
 
     def merge(self, other: Self) -> None:
         mine, theirs = (
@@ -104,23 +126,63 @@ class DetectionMetric(Metric[Detections, Objects]):
 
     def table(self) -> Table:
         """All images so far as columns."""
-        return Table(self._matches, len(self._labels), len(self._thresholds))
+        return Table(self._matches, len(self._labels))
+
+    @property
+    def confusion(self) -> Array:
+        """int64 `(C + 1, C + 1)` at the operating point, `[true, predicted]`, background last."""
+        return confusion(self.table(), self._score)
+
+    def reliability(self) -> list[ScoreBin]:
+        """Confidence against precision at the IoU of the operating point, for a diagram."""
+        return reliability(self.table(), self._place)
+
+    def resampled(self) -> Resampled:
+        """All scores but the best F1, which is of no one threshold; asked for the same again it remembers."""
+        table = self.table()
+        parts = [make(table) for make in self._statistics()]
+        parts.append(calibration_error(table, self._place))
+        known: dict[bytes, Array] = {}
+
+        def values(times: Array) -> Array:
+            # Whoever compares several scores draws the same images for each of them.
+            key = blake2b(times.tobytes()).digest()
+            if key not in known:
+                if len(known) == MOST_KNOWN:
+                    known.clear()
+                known[key] = np.concatenate([part(times[:, table.order]) for part in parts], axis=1)
+            return known[key]
+
+        return Resampled(tuple(score.name for score in self._scores(table, 0)[:-1]), values)
 
     def compute(self) -> list[Score]:
         table = self.table()
-        intervals = average_precision_intervals(table, self._resamples, self._seed)
-        masks = self._overlap == "masks"
-        scores = coco_scores(table, self._labels, intervals, "segm/" if masks else "")
-        scores += operating_scores(
-            table,
-            self._labels,
-            iou=self._iou,
-            place=int(np.flatnonzero(self._thresholds == self._iou)[0]),
-            score=self._score,
-            resamples=self._resamples,
-            seed=self._seed,
-        )
+        *scores, calibration, best = self._scores(table, self._resamples)
+        if table.images > 1 and self._resamples:
+            intervals: list[Interval] = []
+            for make in self._statistics():  # one after the other: each has its own view of all detections
+                intervals += bootstrap(make(table), table.images, resamples=self._resamples, seed=self._seed)
+            read = zip(scores, intervals, strict=True)
+            scores = [replace(score, low=low, high=high) for score, (low, high) in read]
+        return [*scores, calibration, best]
+
+    def _scores(self, table: Table, resamples: int) -> list[Score]:
+        """Those of `_statistics` without intervals, the calibration error with its own, the best F1."""
+        masks, place = self._overlap == "masks", self._place
+        kind = "segm/" if masks else ""
+        *point, best = operating_scores(table, self._labels, iou=self._iou, place=place, score=self._score)
+        scores = [*coco_scores(table, self._labels, kind), *point, *breakdown_scores(table, kind)]
+        scores += calibration_scores(table, self._iou, place, resamples=resamples, seed=self._seed)
+        scores.append(best)
         return [replace(s, name=f"mask.{s.name}") for s in scores] if masks else scores
+
+    def _statistics(self) -> tuple[Callable[[Table], Callable[[Array], Array]], ...]:
+        """What is bootstrapped, as functions of the weights of the images; in parts."""
+        return (
+            average_precision,
+            partial(operating_point, place=self._place, score=self._score),
+            costs,
+        )
 
 
 def _xywh(boxes: Array) -> Array:

@@ -3,18 +3,24 @@
 The rules are those of `pycocotools.cocoeval.COCOeval.evaluateImg` (Lin et al., 2014, arXiv 1405.0312):
 best score first, input order on ties; each takes the free object it overlaps most, the later one on
 ties; a real object before an ignored one; crowds may be taken any number of times.
+
+Once an image is matched, every number of a detector is read from the records kept here; 45 bytes a
+detection and 13 an object, whatever the size of its masks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
 import numpy as np
 
+from eval.metrics.mistakes import explain
+from eval.metrics.overlaps import Shapes, overlaps
 from models.results import Array
 
-__all__ = ["AREAS", "HIT", "IGNORED", "MISS", "Matches", "Shapes", "box_overlaps", "mask_overlaps", "match"]
+__all__ = ["AREAS", "BACKGROUND", "DETECTION", "MOST", "OBJECT", "SKIPPED", "Matches", "match"]
 
 AREAS: Final = {
     "all": (0.0, 1e10),
@@ -22,24 +28,25 @@ AREAS: Final = {
     "medium": (1024.0, 9216.0),
     "large": (9216.0, 1e10),
 }
-MISS, HIT, IGNORED = 0, 1, 2  # what became of a detection: false, true, or neither
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Shapes:
-    """Labelled shapes in COCO's own terms.
-
-    Attributes:
-        labels: int64 `(N,)`.
-        areas: float64 `(N,)`, pixels.
-        boxes: float64 `(N, 4)`, x, y, width, height in pixels; used unless there are masks.
-        masks: bool `(N, H, W)`, or None.
-    """
-
-    labels: Array
-    areas: Array
-    boxes: Array
-    masks: Array | None = None
+MOST: Final = (1, 10, 100)  # detections of a class in an image that count
+BACKGROUND, SKIPPED = -1, -2  # what a detection met instead of an object: nothing, a crowd
+DETECTION: Final = np.dtype(
+    [
+        ("label", np.int32),
+        ("rank", np.int32),  # place among the detections of its label in the image, from 0
+        ("score", np.float64),
+        ("hit", np.uint16, (len(AREAS),)),  # bit t: took a real object at threshold t
+        ("passed", np.uint16, (len(AREAS),)),  # bit t: neither hit nor miss; neither bit: a false alarm
+        ("met", np.int32),  # class of the object taken if any class may be, or BACKGROUND or SKIPPED
+        ("mistake", np.int8),  # see `mistakes.explain`
+        ("becomes", np.int32),
+        ("image", np.int32),  # filled in when images are put together
+    ]
+)
+OBJECT: Final = np.dtype(
+    [("label", np.int32), ("ignored", bool, (len(AREAS),)), ("missed", bool), ("image", np.int32)]
+)
+RANGES: Final = np.array(list(AREAS.values())).T[:, :, None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,137 +55,108 @@ class Matches:
 
     Attributes:
         image: its id.
-        labels, scores: int64, float64 `(D,)`, best score first.
-        rank: int64 `(D,)`, place among the detections of its label, from 0.
-        outcome: int8 `(areas, thresholds, D)`: MISS, HIT or IGNORED.
-        truth: int64 `(G,)`, labels of the objects.
-        ignored: bool `(areas, G)`: crowd, or outside the area range.
+        found: `DETECTION` records `(D,)`, best score first.
+        wanted: `OBJECT` records `(G,)`; `ignored` for a crowd, or one outside the area range.
     """
 
     image: str
-    labels: Array
-    scores: Array
-    rank: Array
-    outcome: Array
-    truth: Array
-    ignored: Array
+    found: Array
+    wanted: Array
 
-    def key(self) -> tuple[str, bytes, bytes, bytes, bytes, bytes]:
+    def key(self) -> tuple[str, bytes]:
         """Sorts images the same way whatever order they came in."""
-        columns = (self.labels, self.scores, self.outcome, self.truth, self.ignored)
-        a, b, c, d, e = (column.tobytes() for column in columns)
-        return (self.image, a, b, c, d, e)
+        content = blake2b(self.found.tobytes() + self.wanted.tobytes(), digest_size=16)
+        return self.image, content.digest()
 
 
 def match(
-    found: Shapes, scores: Array, wanted: Shapes, crowd: Array, thresholds: Array, image: str
+    found: Shapes, scores: Array, wanted: Shapes, crowd: Array, thresholds: Array, place: int, image: str
 ) -> Matches:
     """Match one image's detections to its objects, in every area range and at every IoU threshold.
 
     Args:
         scores: float64 `(D,)` of `found`.
         crowd: bool `(G,)` of `wanted`.
-        thresholds: float64 `(T,)`, least IoU of a match.
+        thresholds: float64 `(T,)`, least IoU of a match, at most 16; the first is that of the mistakes.
+        place: which of them counts where any class may be met.
+
+    Raises:
+        ValueError: the masks are not of one height and width.
     """
     order = np.argsort(-scores, kind="stable")
-    overlaps = _overlaps(found, wanted, crowd)[order]
+    shares = overlaps(found, wanted, crowd)[order]
     labels, areas = found.labels[order], found.areas[order]
-    low, high = np.array(list(AREAS.values())).T[:, :, None]
+    same = labels[:, None] == wanted.labels
+    low, high = RANGES
     ignored = crowd | (wanted.areas < low) | (wanted.areas > high)
-    outcome = _ladder(overlaps, ignored, crowd, np.minimum(thresholds, 1 - 1e-10))
-    outside = (areas < low) | (areas > high)
-    outcome[(outcome == MISS) & outside[:, None]] = IGNORED
+    limits = np.minimum(thresholds, 1 - 1e-10)
+    taken = _ladder(np.where(same, shares, -1), ignored, crowd, limits)
+    hit, passed = _outcome(taken, ignored, (areas < low) | (areas > high))
+    rows = np.zeros(len(labels), DETECTION)
+    rows["label"], rows["score"], rows["rank"] = labels, scores[order], _rank(labels)
+    bits = 1 << np.arange(len(limits))[:, None]
+    rows["hit"], rows["passed"] = ((bits * where).sum(axis=1).T for where in (hit, passed))
+    rows["met"] = _met(shares, same, wanted.labels, crowd, limits[place])
+    counted = rows["rank"] < MOST[-1]
+    used = np.bincount(taken[0, 0, counted] + 1, minlength=len(crowd) + 1)[1:][~crowd] > 0
+    false = counted & ~hit[0, 0] & ~passed[0, 0]
+    objects = np.zeros(len(crowd), OBJECT)
+    objects["label"], objects["ignored"] = wanted.labels, ignored.T
+    rows["mistake"], rows["becomes"], objects["missed"][~crowd] = explain(
+        shares[:, ~crowd], same[:, ~crowd], false, used, wanted.labels[~crowd]
+    )
+    return Matches(image, rows, objects)
+
+
+def _ladder(shares: Array, ignored: Array, crowd: Array, limits: Array) -> Array:
+    """int64 `(A, T, D)`: the object each detection took, or -1; detections come best first.
+
+    Args:
+        shares: float64 `(D, G)`, overlaps; negative where the two may not meet.
+        ignored: bool `(A, G)`.
+    """
+    free = np.ones((len(ignored), len(limits), len(crowd)), bool)
+    taken = np.full((len(ignored), len(limits), len(shares)), -1)
+    near = shares >= limits.min()
+    for row in np.flatnonzero(near.any(axis=1)).tolist():
+        objects = np.flatnonzero(near[row])
+        objects = objects[np.argsort(shares[row, objects], kind="stable")]  # the preferred one last
+        there = free[:, :, objects] & (shares[row, objects] >= limits[:, None])
+        real = there & ~ignored[:, None, objects]
+        pool = np.where(real.any(axis=2, keepdims=True), real, there)
+        a, t = np.nonzero(pool.any(axis=2))
+        chosen = objects[len(objects) - 1 - pool[a, t, ::-1].argmax(axis=1)]
+        free[a, t, chosen] = crowd[chosen]
+        taken[a, t, row] = chosen
+    return taken
+
+
+def _outcome(taken: Array, ignored: Array, outside: Array) -> tuple[Array, Array]:
+    """Bool `(A, T, D)` each: took a real object; took an ignored one, or none while out of range."""
+    missed = taken < 0
+    if not ignored.size:
+        return np.zeros_like(missed), missed & outside[:, None]
+    real = ~np.take_along_axis(ignored[:, None], taken, axis=2)
+    return ~missed & real, (~missed & ~real) | (missed & outside[:, None])
+
+
+def _rank(labels: Array) -> Array:
     grouped = np.argsort(labels, kind="stable")
     rank = np.empty(len(labels), np.int64)
     rank[grouped] = np.arange(len(labels)) - np.searchsorted(labels[grouped], labels[grouped])
-    return Matches(image, labels, scores[order], rank, outcome, wanted.labels, ignored)
+    return rank
 
 
-def _ladder(overlaps: Array, ignored: Array, crowd: Array, limits: Array) -> Array:
-    """int8 `(A, T, D)`: HIT, IGNORED (took an ignored object) or MISS; detections come best first.
-
-    Args:
-        overlaps: float64 `(D, G)`; negative where the labels differ.
-        ignored: bool `(A, G)`.
-    """
-    taken = np.zeros((len(ignored), len(limits), len(crowd)), bool)
-    outcome = np.full((len(ignored), len(limits), len(overlaps)), MISS, np.int8)
-    near = overlaps >= limits.min()
-    for row in np.flatnonzero(near.any(axis=1)).tolist():
-        objects = np.flatnonzero(near[row])
-        objects = objects[np.argsort(overlaps[row, objects], kind="stable")]  # the preferred one last
-        free = ~taken[:, :, objects] & (overlaps[row, objects] >= limits[:, None])
-        real = free & ~ignored[:, None, objects]
-        pool = np.where(real.any(axis=2, keepdims=True), real, free)
-        a, t = np.nonzero(pool.any(axis=2))
-        chosen = objects[len(objects) - 1 - pool[a, t, ::-1].argmax(axis=1)]
-        taken[a, t, chosen] = ~crowd[chosen]
-        outcome[a, t, row] = np.where(ignored[a, chosen], IGNORED, HIT)
-    return outcome
-
-
-def _overlaps(found: Shapes, wanted: Shapes, crowd: Array) -> Array:
-    same = found.labels[:, None] == wanted.labels
-    if found.masks is None or wanted.masks is None:
-        return np.where(same, box_overlaps(found.boxes, wanted.boxes, crowd), -1.0)
-    return np.where(same, mask_overlaps(found.masks, wanted.masks, crowd, same), -1.0)
-
-
-def box_overlaps(found: Array, wanted: Array, crowd: Array) -> Array:
-    """IoU of boxes; with a crowd, the share of the detection inside it.
-
-    Args:
-        found: float64 `(D, 4)`, x, y, width, height.
-        wanted: float64 `(G, 4)`, likewise.
-        crowd: bool `(G,)`.
-
-    Returns:
-        float64 `(D, G)` in [0, 1], every digit as pycocotools has it.
-    """
-    d, g = found[:, None], wanted[None]
-    sides = np.minimum(d[..., 2:] + d[..., :2], g[..., 2:] + g[..., :2]) - np.maximum(d[..., :2], g[..., :2])
-    meets = (sides > 0).all(axis=2)
-    inter = sides[..., 0] * sides[..., 1]
-    area = d[..., 2] * d[..., 3]
-    union = np.where(crowd, area, area + g[..., 2] * g[..., 3] - inter)
-    overlaps = np.zeros(inter.shape)
-    np.divide(inter, union, out=overlaps, where=meets)
-    return overlaps
-
-
-def mask_overlaps(found: Array, wanted: Array, crowd: Array, pairs: Array) -> Array:
-    """IoU of masks; with a crowd, the share of the detection inside it.
-
-    Args:
-        found: bool `(D, H, W)`.
-        wanted: bool `(G, H, W)`.
-        crowd: bool `(G,)`.
-        pairs: bool `(D, G)`, where to look; 0 elsewhere.
-
-    Returns:
-        float64 `(D, G)` in [0, 1].
-
-    Raises:
-        ValueError: the two are not of one height and width.
-    """
-    overlaps = np.zeros(pairs.shape)
-    if not pairs.any():
-        return overlaps
-    if found.shape[1:] != wanted.shape[1:]:
-        raise ValueError(f"masks must be {wanted.shape[1:]} like the truth, got {found.shape[1:]}")
-    ours, theirs = _packed(found), _packed(wanted)
-    area = np.bitwise_count(ours).sum(axis=1, dtype=np.int64)
-    for j in np.flatnonzero(pairs.any(axis=0)).tolist():
-        rows = np.flatnonzero(pairs[:, j])
-        inter = np.bitwise_count(ours[rows] & theirs[j]).sum(axis=1, dtype=np.int64)
-        whole = int(np.bitwise_count(theirs[j]).sum(dtype=np.int64))
-        union = area[rows] if crowd[j] else area[rows] + whole - inter
-        overlaps[rows, j] = np.divide(inter, union, out=np.zeros(len(rows)), where=inter > 0)
-    return overlaps
-
-
-def _packed(masks: Array) -> Array:
-    """Eight pixels a byte, eight bytes a word."""
-    packed = np.packbits(masks.astype(bool).reshape(len(masks), -1), axis=1)
-    padding = -packed.shape[1] % 8
-    return np.pad(packed, ((0, 0), (0, padding))).view(np.uint64)
+def _met(shares: Array, same: Array, truth: Array, crowd: Array, limit: float) -> Array:
+    """The class each detection met by the same rules if any class will do; a crowd hides its own only."""
+    met, taken = np.full(len(shares), BACKGROUND), set()
+    rows, columns = np.nonzero((shares >= limit) & (same | ~crowd))
+    preferred = np.lexsort((-columns, -shares[rows, columns], crowd[columns], rows))
+    for row, column in zip(rows[preferred].tolist(), columns[preferred].tolist(), strict=True):
+        if met[row] == BACKGROUND and column not in taken:
+            if crowd[column]:
+                met[row] = SKIPPED
+            else:
+                met[row] = truth[column]
+                taken.add(column)
+    return met

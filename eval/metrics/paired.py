@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from eval.metrics.coco import average_precision
-from eval.metrics.detection import DetectionMetric
-from eval.metrics.intervals import NORMAL, Interval, bootstrap
-from eval.metrics.pairs import require_pairs, scores_and_truth
-from eval.metrics.ratios import ratio
-from eval.metrics.segmentation import SegmentationMetric
+from eval.metrics.base import Metric, Resampled
+from eval.metrics.intervals import NORMAL, Interval, Method, bootstrap
+from eval.metrics.pairs import require_pairs
+from eval.metrics.ratios import defined
+from eval.metrics.tables import METRICS
 from models.card import TaskName
-from models.results import Array, Classification
+from models.results import Array
 
-__all__ = ["SCORES", "Difference", "paired_difference", "tango"]
+__all__ = ["SCORES", "Difference", "paired_bootstrap", "paired_difference", "tango"]
 
 SCORES: Mapping[TaskName, str] = {"classification": "accuracy", "detection": "ap", "segmentation": "miou"}
 RESAMPLES = 1000
@@ -33,12 +33,21 @@ class Difference:
         value: None where the score is undefined for either.
         low, high: the 95 % interval.
         support: images.
+        lower_is_better: of the score; a positive difference is then a loss.
     """
 
     value: float | None
     low: float | None
     high: float | None
     support: int
+    lower_is_better: bool = False
+
+    @property
+    def gain(self) -> Interval:
+        """The interval, turned round where less is better: what lies above zero is an improvement."""
+        if not self.lower_is_better or self.low is None or self.high is None:
+            return self.low, self.high
+        return -self.high, -self.low
 
 
 def tango(gained: int, lost: int, n: int, confidence: float = 0.95) -> Interval:
@@ -88,68 +97,105 @@ def _bisected(beyond: Callable[[float], bool], low: float, high: float) -> float
     return (low + high) / 2
 
 
+def paired_bootstrap(
+    first: Callable[[Array], Array],
+    second: Callable[[Array], Array],
+    images: int,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    method: Method = "percentile",
+) -> tuple[float | None, Interval]:
+    """The difference of any number between two versions, and its 95 % bootstrap interval over images.
+
+    Every resample draws the same images for both, so that what is hard for both cancels.
+
+    Args:
+        first, second: int64 `(R, images)`, how often each image counts -> float64 `(R, 1)`, NaN = undefined.
+    """
+
+    def apart(times: Array) -> Array:
+        gap: Array = first(times) - second(times)
+        return gap
+
+    value = defined(float(apart(np.ones((1, images), np.int64))[0, 0])) if images else None
+    (interval,) = bootstrap(apart, images, resamples=resamples, seed=seed, method=method)
+    return value, interval
+
+
 def paired_difference(
     task: TaskName,
     labels: Sequence[str],
     first: Sequence[Any],
     second: Sequence[Any],
     expected: Sequence[Any],
+    *,
+    score: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Difference:
-    """The difference of the task's score (`SCORES`) between two versions' answers to the same images.
+    """The difference of a score between two versions' answers to the same images.
 
-    Accuracy has Tango's interval; AP and mIoU the percentile bootstrap over images, 1,000 resamples,
-    every resample the same images for both.
+    Shares of images (`accuracy`, `top5_accuracy`) have Tango's interval; all others the percentile
+    bootstrap over images, every resample the same images for both.
+
+    Args:
+        score: a name as in `compute`, e.g. `f1.macro` or `ece_error`; by default the task's (`SCORES`).
 
     Raises:
-        ValueError: answers and truths do not pair up.
+        ValueError: answers and truths do not pair up, or the task has no such score to resample.
     """
     require_pairs(first, expected)
     require_pairs(second, expected)
-    n = len(expected)
-    if task == "classification":
-        mine, other = (_right(answers, expected, len(labels)) for answers in (first, second))
-        gained, lost = int((mine & ~other).sum()), int((other & ~mine).sum())
-        return Difference((gained - lost) / n if n else None, *tango(gained, lost, n), n)
-    makers = {"detection": _average_precision, "segmentation": _mean_iou}
-    mine_of, other_of = (makers[task](labels, answers, expected) for answers in (first, second))
-
-    def apart(times: Array) -> Array:
-        return cast("Array", mine_of(times) - other_of(times))
-
-    value = float(apart(np.ones((1, n), np.int64))[0, 0])
-    ((low, high),) = bootstrap(apart, n, resamples=RESAMPLES)
-    return Difference(None if math.isnan(value) else value, low, high, n)
+    name, n = score or SCORES[task], len(expected)
+    mine, other = (_read(task, labels, answers, expected, name) for answers in (first, second))
+    lower = name.endswith(("_loss", "_error"))
+    if name in mine.hits:
+        right, wrong = mine.hits[name], other.hits[name]
+        gained, lost = int((right & ~wrong).sum()), int((wrong & ~right).sum())
+        return Difference((gained - lost) / n if n else None, *tango(gained, lost, n), n, lower)
+    ours, theirs = (_column(version, name) for version in (mine, other))
+    value, interval = paired_bootstrap(ours, theirs, n, resamples=resamples, seed=seed)
+    return Difference(value, *interval, n, lower)
 
 
-def _right(answers: Sequence[Classification], expected: Sequence[int], classes: int) -> Array:
-    scores, truth = scores_and_truth(answers, expected, classes)
-    right: Array = scores.argmax(axis=1) == truth
-    return right
+def _column(version: Resampled, name: str) -> Callable[[Array], Array]:
+    place = version.names.index(name)
+    return lambda times: version.values(times)[:, [place]]
 
 
-def _average_precision(
-    labels: Sequence[str], answers: Sequence[Any], expected: Sequence[Any]
-) -> Callable[[Array], Array]:
-    metric = DetectionMetric(labels, resamples=0)
-    metric.update(answers, expected)
-    statistic = average_precision(metric.table())
-    return lambda times: statistic(times)[:, :1]
+def _read(
+    task: TaskName, labels: Sequence[str], answers: Sequence[Any], expected: Sequence[Any], name: str
+) -> Resampled:
+    """What has the score, ready to be resampled."""
+    known: list[str] = []
+    for make in METRICS[task]:
+        metric: Metric[Any, Any] = make(labels, resamples=0)
+        names = [one.name for one in metric.compute()]
+        if name in names:
+            metric.update(answers, expected)
+            found = metric.resampled()
+            if found is not None and (name in found.hits or name in found.names):
+                return found
+            return _by_merging(partial(make, labels, resamples=0), answers, expected, name)
+        known += [one for one in names if ".class." not in one]
+    raise ValueError(f"score must be one of {known} or of a class, got {name!r}")
 
 
-def _mean_iou(
-    labels: Sequence[str], answers: Sequence[Any], expected: Sequence[Any]
-) -> Callable[[Array], Array]:
-    classes, rows = len(labels), []
+def _by_merging(
+    make: Callable[[], Metric[Any, Any]], answers: Sequence[Any], expected: Sequence[Any], name: str
+) -> Resampled:
+    """Any score of any metric: the state of every image, merged as often as it is drawn. Exact, and slow."""
+    parts = []
     for answer, truth in zip(answers, expected, strict=True):
-        metric = SegmentationMetric(labels, resamples=0)
-        metric.update([answer], [truth])
-        rows.append(metric.confusion.ravel())
-    counts = np.array(rows, np.float64).reshape(-1, classes * classes)
+        parts.append(make())
+        parts[-1].update([answer], [truth])
 
-    def statistic(times: Array) -> Array:
-        confusion = (times @ counts).reshape(-1, classes, classes)
-        hits = np.diagonal(confusion, axis1=1, axis2=2)
-        iou = ratio(hits, confusion.sum(axis=1) + confusion.sum(axis=2) - hits)
-        return ratio(np.nansum(iou, axis=1), np.isfinite(iou).sum(axis=1))[:, None]
+    def value(row: Array) -> float:
+        whole = make()
+        for i in np.repeat(np.arange(len(row)), row).tolist():
+            whole.merge(parts[i])
+        found = next(score.value for score in whole.compute() if score.name == name)
+        return math.nan if found is None else found
 
-    return statistic
+    return Resampled((name,), lambda times: np.array([[value(row)] for row in times]))

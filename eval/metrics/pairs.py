@@ -9,7 +9,7 @@ import numpy as np
 
 from models.results import Array, Classification
 
-__all__ = ["require_pairs", "scores_and_truth"]
+__all__ = ["label_maps", "require_pairs", "scores_and_truth"]
 
 
 def require_pairs(predicted: Sized, expected: Sized) -> None:
@@ -34,3 +34,26 @@ def scores_and_truth(
     if truth.size and (truth.min() < 0 or truth.max() >= classes):
         raise ValueError(f"expected labels must be in [0, {classes}), got {truth.min()} to {truth.max()}")
     return np.array([answer.scores for answer in predicted]).reshape(-1, classes), truth
+
+
+def label_maps(predicted: Array, expected: Array, classes: int, ignore: int) -> tuple[Array, Array]:
+    """Both label maps `(H, W)` in the smallest integers, with `classes` wherever the truth is `ignore`.
+
+    Raises:
+        ValueError: unequal shapes, a truth that is not integers, or a pixel that is no class.
+    """
+    if predicted.shape != expected.shape:
+        raise ValueError(f"predicted map must be {expected.shape} like the truth, got {predicted.shape}")
+    if not np.issubdtype(expected.dtype, np.integer):
+        raise ValueError(f"expected map must be integers, got {expected.dtype}")
+    void = expected == ignore
+    for name, pixels in (("predicted", predicted), ("expected", expected[~void])):
+        if pixels.size and (pixels.min() < 0 or pixels.max() >= classes):
+            span = f"{pixels.min()} to {pixels.max()}"
+            raise ValueError(f"{name} pixels must be in [0, {classes}), got {span}")
+    small = np.min_scalar_type(classes)
+    guess, truth = (
+        labels.astype(small) for labels in (predicted, expected)
+    )  # void may wrap, and is replaced
+    guess[void] = truth[void] = classes
+    return guess, truth

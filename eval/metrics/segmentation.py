@@ -7,10 +7,10 @@ from typing import Self
 
 import numpy as np
 
-from eval.metrics.base import Metric, Score
+from eval.metrics.base import Metric, Resampled, Score
 from eval.metrics.intervals import RESAMPLES, bootstrap_sums
 from eval.metrics.labels import distinct
-from eval.metrics.pairs import require_pairs
+from eval.metrics.pairs import label_maps, require_pairs
 from eval.metrics.ratios import defined, f_measure, ratio
 from models.results import Array, Segmentation
 
@@ -69,17 +69,10 @@ class SegmentationMetric(Metric[Segmentation, Array]):
 
     def _count(self, predicted: Array, expected: Array) -> Array:
         classes = len(self._labels)
-        if predicted.shape != expected.shape:
-            raise ValueError(f"predicted map must be {expected.shape} like the truth, got {predicted.shape}")
-        if not np.issubdtype(expected.dtype, np.integer):
-            raise ValueError(f"expected map must be integers, got {expected.dtype}")
-        kept = expected != self._ignore
-        for name, pixels in (("predicted", predicted), ("expected", expected[kept])):
-            if pixels.size and (pixels.min() < 0 or pixels.max() >= classes):
-                span = f"{pixels.min()} to {pixels.max()}"
-                raise ValueError(f"{name} pixels must be in [0, {classes}), got {span}")
-        pairs = expected[kept].astype(np.int64) * classes + predicted[kept].astype(np.int64)
-        return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+        guess, truth = label_maps(predicted, expected, classes, self._ignore)
+        # What is void is one more class, and dropped.
+        pairs = truth.ravel().astype(np.int64) * (classes + 1) + guess.ravel()
+        return np.bincount(pairs, minlength=(classes + 1) ** 2).reshape(classes + 1, -1)[:-1, :-1]
 
     def merge(self, other: Self) -> None:
         if (self._labels, self._ignore) != (other._labels, other._ignore):
@@ -88,8 +81,17 @@ class SegmentationMetric(Metric[Segmentation, Array]):
         self._confusion += other._confusion
         self._images += other._images
 
+    def _rows(self) -> Array:
+        return np.array(self._images, np.int64).reshape(-1, 3 * len(self._labels))
+
+    def resampled(self) -> Resampled:
+        rows = self._rows().astype(np.float64)
+        names = [name for name, _ in AVERAGES]
+        names += [f"{kind}.class.{label}" for kind in ("iou", "dice") for label in self._labels]
+        return Resampled(tuple(names), lambda times: _numbers(times @ rows))
+
     def compute(self) -> list[Score]:
-        rows = np.array(self._images, np.int64).reshape(-1, 3 * len(self._labels))
+        rows = self._rows()
         rows = rows[np.lexsort(rows.T)]
         hits, actual, predicted = np.split(rows.sum(axis=0), 3)
         union = (actual + predicted - hits).tolist()

@@ -13,7 +13,7 @@ from pycocotools.cocoeval import COCOeval
 
 from eval.metrics.base import Metric, Score
 from eval.metrics.detection import DetectionMetric
-from eval.metrics.matching import Shapes
+from eval.metrics.overlaps import Shapes
 from eval.metrics.truth import Objects
 from models.results import Array, Detections
 
@@ -94,6 +94,11 @@ def fed(scenes: list[Scene], classes: int, **options: Any) -> DetectionMetric:
 
 def pycocotools(scenes: list[Scene], classes: int) -> COCOeval:
     """Box evaluation by the reference."""
+    return evaluated(*annotated(scenes, classes), "bbox")
+
+
+def annotated(scenes: list[Scene], classes: int) -> tuple[COCO, COCO]:
+    """Objects and detections as the reference wants them."""
     truth = [
         {"image_id": s.image, "category_id": int(k) + 1, "bbox": b.tolist(), "area": float(a),
          "iscrowd": int(c)}
@@ -108,7 +113,7 @@ def pycocotools(scenes: list[Scene], classes: int) -> COCOeval:
     ]  # fmt: skip
     images = [{"id": s.image} for s in scenes]
     categories = [{"id": k + 1, "name": f"c{k}"} for k in range(classes)]
-    return evaluated(indexed(images, categories, truth), indexed(images, categories, found), "bbox")
+    return indexed(images, categories, truth), indexed(images, categories, found)
 
 
 def indexed(images: list[Any], categories: list[Any], annotations: list[Any]) -> COCO:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import get_args
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from eval.metrics.calibration import CalibrationMetric, Edges, bin_of
 from models.results import Array, Classification
 from tests.eval.metrics.oracles import by_name, values
 
-RULES: tuple[Edges, ...] = get_args(Edges)
+RULES: tuple[Edges, ...] = ("guo", "netcal", "torchmetrics")
 
 
 def slow_bin(confidence: float, bins: int, edges: Edges) -> int:
@@ -88,22 +88,49 @@ def test_the_rules_part_at_the_edges() -> None:
     assert bin_of(edges.astype(float), 5, "netcal").tolist() == [0, 1, 4]  # float32(0.2) > 0.2
 
 
-def test_a_confidence_of_one_changes_the_number() -> None:
-    """Half at 1 (all right), half at 0.95 (all wrong): one bin for Guo, two for torchmetrics."""
-    answers = [Classification(np.array([1.0, 0.0])), Classification(np.array([0.95, 0.05]))]
+def test_three_published_rules_give_three_numbers() -> None:
+    """At 1 torchmetrics has a bin more; at 0.6, an edge of five bins, Guo looks left and netcal right."""
+    tops = np.array([1.0, 0.95, 0.6, 0.5], np.float32)
+    wrong = np.array([True, False, False, True])
+    answers = [Classification(np.array([top, 1 - top], np.float32)) for top in tops]
     found = {}
     for edges in RULES:
-        metric = CalibrationMetric("ab", edges=edges)
-        metric.update(answers, [0, 1])
+        metric = CalibrationMetric("ab", bins=5, edges=edges, resamples=0)
+        metric.update(answers, wrong.astype(int).tolist())
         found[edges] = values(metric)["ece_error"]
+    pair, at_one = abs(1 - 1.95), abs(0 - 1) + abs(1 - 0.95)  # one bin, or two
+    left, right = abs(1 - 1.1), abs(1 - 0.6) + abs(0 - 0.5)
     assert found == {
-        "guo": pytest.approx(0.475),
-        "netcal": pytest.approx(0.475),
-        "torchmetrics": pytest.approx(0.475),
+        "guo": pytest.approx((pair + left) / 4),
+        "netcal": pytest.approx((pair + right) / 4),
+        "torchmetrics": pytest.approx((at_one + right) / 4),
     }
-    metric = CalibrationMetric("ab", edges="torchmetrics")
-    metric.update(answers, [0, 1])
-    assert values(metric)["mce_error"] == pytest.approx(0.95)
+    assert len(set(found.values())) == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("bins", [1, 10, 15])
+def test_bins_of_equal_mass(seed: int, bins: int) -> None:
+    """Sorted and cut into equal parts; what is equal stays where its first is."""
+    scores, truth = rounded_answers(seed)
+    metric = CalibrationMetric("abcd", bins=bins, edges="mass", resamples=0)
+    metric.update([Classification(row) for row in scores], truth.tolist())
+    tops, right = scores.max(axis=1).astype(float).tolist(), (scores.argmax(axis=1) == truth).tolist()
+    ordered = sorted(tops)
+    members: dict[int, list[int]] = {}
+    for i, top in enumerate(tops):
+        members.setdefault(math.floor(ordered.index(top) / len(tops) * bins + 1e-9), []).append(i)
+    ece = sum(abs(sum(right[i] - tops[i] for i in rows)) for rows in members.values()) / len(tops)
+    assert values(metric)["ece_error"] == pytest.approx(ece, abs=1e-12)
+    bars = metric.reliability()
+    assert [bar.count for bar in bars] == [len(members[k]) for k in sorted(members)]
+    assert all(one.right < other.left for one, other in pairwise(bars))
+
+
+def test_bins_of_equal_mass_hold_equally_many() -> None:
+    confidences = np.random.default_rng(0).permutation(np.linspace(0.3, 1, 90).astype(np.float32))
+    assert np.bincount(bin_of(confidences, 15, "mass")).tolist() == [6] * 15
+    assert (np.diff(bin_of(np.sort(confidences), 15, "mass")) >= 0).all()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -128,9 +155,19 @@ def test_brier_and_log_loss_agree_with_scikit_learn(seed: int) -> None:
 
 
 def test_float32_scores_are_clipped_as_float64() -> None:
+    """scikit-learn clips at the eps of the type it is given; a float32 loss of 36 becomes 16."""
+    theirs = sklearn.log_loss([1], np.array([[1, 0]], np.float32), labels=[0, 1])
+    assert theirs == pytest.approx(-math.log(np.finfo(np.float32).eps), rel=1e-3)
     metric = CalibrationMetric("ab")
     metric.update([Classification(np.array([1, 0], np.float32))], [1])
     assert values(metric)["nll_loss"] == pytest.approx(-math.log(np.finfo(np.float64).eps))
+
+
+def test_brier_is_between_nothing_and_two() -> None:
+    metric = CalibrationMetric("ab")
+    metric.update([Classification(np.array([1.0, 0.0]))], [1])
+    assert values(metric)["brier_loss"] == 2.0
+    assert sklearn.brier_score_loss([1], [0.0]) == 1.0  # of two classes scikit-learn says half, untold
 
 
 def test_a_calibrated_service_has_a_small_ece() -> None:
@@ -160,3 +197,15 @@ def test_scores_that_are_no_probabilities_are_refused() -> None:
         bin_of(np.array([1.5]))
     with pytest.raises(ValueError, match="must be the same"):
         metric.merge(CalibrationMetric("ab", bins=10))
+
+
+def test_the_diagram_is_the_same_to_the_last_bit_whatever_came_first() -> None:
+    """Reports are compared byte by byte, and answers arrive as they please. Sums of float64 would tell."""
+    rng = np.random.default_rng(4)
+    scores, truth = rng.dirichlet(np.ones(3), 300), rng.integers(0, 3, 300)
+    diagrams = []
+    for order in (np.arange(300), np.arange(300)[::-1], rng.permutation(300)):
+        metric = CalibrationMetric("abc", bins=3)
+        metric.update([Classification(scores[i]) for i in order], truth[order].tolist())
+        diagrams.append(metric.reliability())
+    assert diagrams[0] == diagrams[1] == diagrams[2]

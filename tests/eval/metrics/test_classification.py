@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
-from eval.metrics.classification import ClassificationMetric
+from eval.metrics.classification import ClassificationMetric, Ties
 from eval.metrics.labels import distinct
 from models.results import Array, Classification
 from tests.eval.metrics.oracles import by_name, values
@@ -80,6 +82,72 @@ def test_top5_agrees_with_a_sort(seed: int) -> None:
     assert hits == [y in Classification(row).top(5) for row, y in zip(scores, truth, strict=True)]
     first = [row.tolist().index(row.max()) == y for row, y in zip(scores, truth, strict=True)]
     assert values(metric)["accuracy"] == np.mean(first)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 7])
+@pytest.mark.parametrize("seed", range(8))
+def test_top_k_with_scikit_learn_s_ties_is_its_own(seed: int, k: int) -> None:
+    """Ties go to the higher index there, to the lower here; services round, so it shows."""
+    rng = np.random.default_rng(seed)
+    scores = np.round(rng.dirichlet(np.ones(8), 60), 1).astype(np.float32)
+    truth = rng.integers(0, 8, 60)
+    found = {}
+    for ties in get_args(Ties):
+        metric = ClassificationMetric([str(i) for i in range(8)], k=k, ties=ties, resamples=0)
+        metric.update([Classification(row) for row in scores], truth.tolist())
+        found[ties] = by_name(metric)[f"top{k}_accuracy"]
+    theirs = sklearn.top_k_accuracy_score(truth, scores, k=k, labels=range(8))
+    assert found["sklearn"].value == pytest.approx(theirs, abs=1e-12)
+    turned = sklearn.top_k_accuracy_score(7 - truth, scores[:, ::-1], k=k, labels=range(8))
+    assert found["lower_index"].value == pytest.approx(turned, abs=1e-12)
+    assert found["sklearn"].definition == f"sklearn/top_k_accuracy_score,k={k}"
+    assert found["lower_index"].definition == f"assay/top{k}_accuracy,ties=lower_index"
+
+
+def test_ties_are_the_difference() -> None:
+    tied = Classification(np.full(4, 0.25, np.float32))
+    for ties, expected in (("lower_index", [1.0, 1.0, 0.0, 0.0]), ("sklearn", [0.0, 0.0, 1.0, 1.0])):
+        for label, value in enumerate(expected):
+            metric = ClassificationMetric("abcd", k=2, ties=ties, resamples=0)  # type: ignore[arg-type]
+            metric.update([tied], [label])
+            assert values(metric)["top2_accuracy"] == value
+
+
+def test_top_1_is_accuracy() -> None:
+    metric = ClassificationMetric("abc", k=1, resamples=0)
+    metric.update(
+        [Classification(np.array([0.4, 0.4, 0.2])), Classification(np.array([0.2, 0.4, 0.4]))], [0, 2]
+    )
+    assert values(metric)["top1_accuracy"] == values(metric)["accuracy"] == 0.5
+
+
+@pytest.mark.parametrize("options", [{"ties": "higher"}, {"k": 0}])
+def test_a_top_k_that_is_none_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"ties must be one of .* and k at least 1, got"):
+        ClassificationMetric("abc", **options)
+
+
+def test_accuracy_is_the_plain_fraction_not_torchmetrics_macro_default() -> None:
+    """`torchmetrics.MulticlassAccuracy` says 0.5 here: its default is the mean recall of the classes."""
+    ours = values(measured(np.array([0] * 9 + [1]), np.zeros(10, np.int64), 2))
+    assert ours["accuracy"] == 0.9
+    assert ours["balanced_accuracy"] == 0.5
+
+
+@pytest.mark.filterwarnings("ignore:::sklearn")
+def test_classes_that_are_nowhere_are_left_out_as_in_torchmetrics() -> None:
+    """scikit-learn does so by default, too; told all `labels` it counts them as 0."""
+    truth = np.array([0, 0, 1, 1])
+    ours = values(measured(truth, truth, 4))
+    assert ours["f1.macro"] == sklearn.f1_score(truth, truth, average="macro") == 1.0
+    assert sklearn.f1_score(truth, truth, labels=range(4), average="macro", zero_division=0) == 0.5
+
+
+def test_f1_comes_from_counts_not_from_precision_and_recall() -> None:
+    """Class 1 is there and never predicted: precision is 0 / 0, F1 is 0."""
+    ours = values(measured(np.array([0, 1]), np.array([0, 0]), 2))
+    assert ours["precision.class.c1"] is None
+    assert ours["f1.class.c1"] == 0.0
 
 
 def test_top5_needs_more_than_five_classes() -> None:

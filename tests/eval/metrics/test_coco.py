@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from eval.metrics.coco import IOUS, Table, average_precision_intervals
+from eval.metrics.coco import average_precision
 from eval.metrics.detection import DetectionMetric
-from eval.metrics.intervals import NONE, Interval
-from eval.metrics.matching import Shapes, box_overlaps, mask_overlaps
+from eval.metrics.overlaps import Shapes, box_overlaps, mask_overlaps
 from eval.metrics.truth import Objects
 from models.results import Array, Detections
+from tests.eval.metrics.coco_fuzz import Kind, fuzz
 from tests.eval.metrics.oracles import TWELVE, evaluated, fed, pycocotools, random_scenes, twelve, values
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools
@@ -42,6 +41,12 @@ def test_random_sets_agree_with_pycocotools(seed: int) -> None:
     for label in range(1 + seed % 5):
         precision = theirs.eval["precision"][:, :, label, 0, 2]
         assert ours[f"ap.class.c{label}"] == (None if precision[0, 0] == -1 else np.mean(precision.ravel()))
+
+
+@pytest.mark.parametrize("kind", ["bbox", "segm"])
+def test_two_hundred_and_fifty_hard_sets_agree_with_pycocotools(kind: Kind) -> None:
+    """All twelve numbers and AP of each class, of boxes and of masks."""
+    assert fuzz(kind, 250) == (0.0, 250)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -77,7 +82,7 @@ def test_overlaps_agree_with_pycocotools(seed: int, count: int) -> None:
     assert (box_overlaps(found, wanted, crowd) == coco_mask.iou(found, wanted, crowd.tolist())).all()
     ours, theirs = rng.random((count, 7, 9)) < 0.5, rng.random((5, 7, 9)) < 0.4
     encoded = [[coco_mask.encode(np.asfortranarray(m.astype(np.uint8))) for m in s] for s in (ours, theirs)]
-    overlaps = mask_overlaps(ours, theirs, crowd, np.ones((count, 5), bool))
+    overlaps = mask_overlaps(ours, theirs, crowd)
     assert (overlaps == coco_mask.iou(*encoded, crowd.tolist())).all()
 
 
@@ -119,8 +124,13 @@ def test_the_published_table(kind: str) -> None:
         crowd = np.array([a["iscrowd"] for a in theirs], bool)
         metric.add(f"{image:012}", shapes(found, ours, size), scores, shapes(truth, theirs, size), crowd)
     numbers = values(metric)
-    assert {name: numbers[name] for name in TWELVE} == twelve(evaluated(truth, found, kind))
+    reference = evaluated(truth, found, kind)
+    assert {name: numbers[name] for name in TWELVE} == twelve(reference)
     assert tuple(round(numbers[name] or 0, 3) for name in TWELVE) == PUBLISHED[kind]
+    precision = reference.eval["precision"][:, :, :, 0, 2]
+    for k, label in enumerate(sorted(truth.getCatIds())):
+        ap = None if precision[0, 0, k] == -1 else np.mean(precision[:, :, k].ravel())
+        assert numbers[f"ap.class.{label}"] == ap
 
 
 @pytest.mark.data
@@ -140,37 +150,30 @@ def test_masks_of_a_service_give_the_published_table() -> None:
     assert {n: numbers[f"mask.{n}"] for n in TWELVE} == twelve(evaluated(truth, found, "segm"))
 
 
-def resampled_by_hand(metric: DetectionMetric, images: Array) -> float | None:
-    """AP of a data set in which the drawn images really occur as often as they were drawn."""
+def resampled_by_hand(metric: DetectionMetric, images: Array) -> Array:
+    """The numbers of a data set in which the drawn images really occur as often as they were drawn."""
     matches = sorted(metric._matches, key=lambda m: m.key())
     copies = DetectionMetric(metric._labels, resamples=0)
     copies._matches = [matches[i] for i in images]
-    return values(copies)["ap"]
+    numbers = values(copies)
+    return np.array([numbers[name] for name in (*TWELVE, *(f"ap.class.c{k}" for k in range(4)))], float)
 
 
-def test_the_bootstrap_weights_images_as_copies_would(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bootstrap_weights_images_as_copies_would() -> None:
     scenes = random_scenes(5, images=8)
     for k, scene in enumerate(scenes):  # no score twice: copies of an image stay together
         scene.scores = (np.arange(len(scene.scores)) * 8 + k + 1) / 100
     metric = fed(scenes, 4)
-    statistics: list[Callable[[Array], Array]] = []
-
-    def spy(statistic: Callable[[Array], Array], size: int, **options: int) -> list[Interval]:
-        statistics.append(statistic)
-        return [NONE, NONE]
-
-    with monkeypatch.context() as patch:
-        patch.setattr("eval.metrics.coco.bootstrap", spy)
-        average_precision_intervals(Table(metric._matches, 4, len(IOUS)), 1, 0)
+    statistic = average_precision(metric.table())
     for seed in range(20):
         images = np.sort(np.random.default_rng(seed).integers(0, 8, 8))
-        weighted = statistics[0](np.bincount(images, minlength=8)[None])[0, 0]
-        assert resampled_by_hand(metric, images) == pytest.approx(weighted, abs=1e-12)
+        weighted = statistic(np.bincount(images, minlength=8)[None])[0]
+        np.testing.assert_allclose(weighted, resampled_by_hand(metric, images), atol=1e-12)
 
 
 def test_the_interval_holds_the_number_and_repeats() -> None:
     metric = fed(random_scenes(11, images=40), 4)
-    for score in metric.compute()[:2]:
+    for score in metric.compute()[: len(TWELVE)]:
         assert score.value is not None
         assert score.low is not None
         assert score.high is not None

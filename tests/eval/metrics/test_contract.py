@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from eval.metrics.base import Metric
+from eval.metrics.boundary import BoundaryMetric
 from eval.metrics.calibration import CalibrationMetric
 from eval.metrics.classification import ClassificationMetric
 from eval.metrics.detection import DetectionMetric
+from eval.metrics.one_vs_rest import OneVsRestMetric
 from eval.metrics.segmentation import SegmentationMetric
 from eval.metrics.tables import METRICS, metric_for
 from eval.metrics.truth import Objects
 from models.card import TaskName
-from models.results import Classification, Detections, Segmentation
+from models.results import Array, Classification, Detections, Segmentation
 
 LABELS = ("ant", "bee", "cat", "dog", "eel", "fly", "bee")
 
 
 @dataclass(frozen=True)
 class Case:
-    make: Callable[[], Metric[Any, Any]]
+    make: Callable[..., Metric[Any, Any]]  # takes labels, or has its own
     draw: Callable[[np.random.Generator], tuple[Any, Any]]
     strangers: Callable[[], Metric[Any, Any]]  # cannot be merged with
 
@@ -61,19 +63,45 @@ def segmentation(rng: np.random.Generator) -> tuple[Segmentation, Any]:
 
 CASES = {
     "classification": Case(
-        lambda: ClassificationMetric(LABELS), classification, lambda: ClassificationMetric(LABELS[:6])
+        lambda labels=LABELS: ClassificationMetric(labels),
+        classification,
+        lambda: ClassificationMetric(LABELS[:6]),
+    ),
+    "top 2 as scikit-learn": Case(
+        lambda labels=LABELS: ClassificationMetric(labels, k=2, ties="sklearn"),
+        classification,
+        lambda: ClassificationMetric(LABELS, k=2),
+    ),
+    "one against the rest": Case(
+        lambda labels=LABELS: OneVsRestMetric(labels), classification, lambda: OneVsRestMetric(LABELS[:6])
+    ),
+    "bins of equal mass": Case(
+        lambda labels=LABELS: CalibrationMetric(labels, edges="mass"),
+        classification,
+        lambda: CalibrationMetric(LABELS, bins=10, edges="mass"),
     ),
     "calibration": Case(
-        lambda: CalibrationMetric(LABELS), classification, lambda: CalibrationMetric(LABELS, edges="netcal")
+        lambda labels=LABELS: CalibrationMetric(labels),
+        classification,
+        lambda: CalibrationMetric(LABELS, edges="netcal"),
     ),
     "boxes": Case(
-        lambda: DetectionMetric(LABELS), detection, lambda: DetectionMetric(LABELS, overlap="masks")
+        lambda labels=LABELS: DetectionMetric(labels),
+        detection,
+        lambda: DetectionMetric(LABELS, overlap="masks"),
     ),
     "masks": Case(
-        lambda: DetectionMetric(LABELS, overlap="masks"), masked, lambda: DetectionMetric(LABELS, score=0.1)
+        lambda labels=LABELS: DetectionMetric(labels, overlap="masks"),
+        masked,
+        lambda: DetectionMetric(LABELS, score=0.1),
+    ),
+    "boundaries": Case(
+        lambda labels=LABELS: BoundaryMetric(labels), segmentation, lambda: BoundaryMetric(LABELS, share=0.1)
     ),
     "segmentation": Case(
-        lambda: SegmentationMetric(LABELS), segmentation, lambda: SegmentationMetric(LABELS, ignore_index=0)
+        lambda labels=LABELS: SegmentationMetric(labels),
+        segmentation,
+        lambda: SegmentationMetric(LABELS, ignore_index=0),
     ),
 }
 every_metric = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -154,6 +182,86 @@ def test_scores_are_plain_finite_and_named_once(case: Case) -> None:
             assert score.value is None or 0 <= score.value <= 1, score
         if score.support == 0:
             assert score.value is None, score
+
+
+@every_metric
+def test_an_interval_holds_its_number(case: Case) -> None:
+    for score in state(case, *samples(case)).compute():
+        if score.low is not None and score.high is not None:
+            assert score.value is not None
+            assert score.low <= score.value <= score.high, score
+
+
+@every_metric
+def test_every_image_twice_changes_no_number(case: Case) -> None:
+    rng = np.random.default_rng(2)
+    predicted, expected = (
+        list(side) for side in zip(*(untied(case.draw(rng), rng) for _ in range(25)), strict=True)
+    )
+    once, twice = state(case, predicted, expected), state(case, predicted * 2, expected * 2)
+    for one, two in zip(once.compute(), twice.compute(), strict=True):
+        assert two.value == (None if one.value is None else pytest.approx(one.value, abs=1e-9)), one.name
+        assert two.support == 2 * one.support
+
+
+@every_metric
+def test_what_is_resampled_is_what_is_computed(case: Case) -> None:
+    """Each image once gives the scores themselves; shares of images are the mean of their hits."""
+    metric = state(case, *samples(case))
+    resampled = metric.resampled()
+    assert resampled is not None
+    scores = {score.name: score for score in metric.compute()}
+    read = resampled.values(np.ones((2, 25), np.int64))
+    assert read.shape == (2, len(resampled.names))
+    assert (read[0] == read[1])[~np.isnan(read[0])].all()
+    for name, value in zip(resampled.names, read[0].tolist(), strict=True):
+        expected = scores[name].value
+        assert np.isnan(value) if expected is None else value == pytest.approx(expected, abs=1e-12), name
+    for name, hits in resampled.hits.items():
+        assert scores[name].value == pytest.approx(hits.mean())
+
+
+@every_metric
+def test_names_travel_with_their_classes(case: Case) -> None:
+    """The classes in another order: the same scores under the same names."""
+    turn = np.array([3, 0, 5, 6, 1, 2, 4])  # class k becomes turn[k]
+    names = [f"c{k}" for k in range(len(LABELS))]
+    ours, theirs = case.make(names), case.make([names[k] for k in np.argsort(turn)])
+    rng = np.random.default_rng(0)
+    for _ in range(25):
+        predicted, expected = untied(case.draw(rng), rng)
+        ours.update([predicted], [expected])
+        theirs.update([turned(predicted, turn)], [turned(expected, turn)])
+    before, after = ({score.name: score for score in metric.compute()} for metric in (ours, theirs))
+    assert before.keys() == after.keys()
+    for name, score in before.items():
+        value = None if score.value is None else pytest.approx(score.value, abs=1e-12)
+        assert (after[name].value, after[name].support) == (value, score.support), name
+
+
+def untied(sample: tuple[Any, Any], rng: np.random.Generator) -> tuple[Any, Any]:
+    """Without equal scores: their rules know the order of the classes, and of images without a name."""
+    predicted, expected = sample
+    if isinstance(predicted, Detections):
+        jitter = rng.random(len(predicted)).astype(np.float32) / 1000
+        predicted = replace(predicted, scores=predicted.scores - jitter)
+    if isinstance(predicted, Classification):
+        jitter = rng.random(7).astype(np.float32) / 1000
+        predicted = Classification((predicted.scores + jitter) / 2)
+    return predicted, expected
+
+
+def turned(one: Any, turn: Array) -> Any:
+    """An answer or a truth after class k became `turn[k]`."""
+    if isinstance(one, Classification):
+        return Classification(one.scores[np.argsort(turn)])
+    if isinstance(one, Detections | Objects):
+        return replace(one, labels=turn[one.labels])
+    if isinstance(one, Segmentation):
+        return Segmentation(turn[one.labels])
+    return (
+        turn[one] if isinstance(one, int) else np.where(one == 255, 255, turn[np.where(one == 255, 0, one)])
+    )
 
 
 @every_metric

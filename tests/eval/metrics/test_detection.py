@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval.metrics.coco import Table
 from eval.metrics.detection import DetectionMetric
-from eval.metrics.matching import Shapes, box_overlaps
 from eval.metrics.operating import best_f1
+from eval.metrics.overlaps import Shapes, box_overlaps
 from eval.metrics.truth import Objects
 from models.results import Array, Detections
 from tests.eval.metrics.oracles import Scene, fed, pycocotools, random_scenes, values
@@ -108,6 +107,14 @@ def test_equal_scores_keep_the_order_they_came_in() -> None:
     assert first == measured([wrong, right], truth[::-1])["ap"]
 
 
+def test_of_two_objects_overlapped_alike_the_later_one_is_taken() -> None:
+    """COCO's rule: so the second detection, which only fits the first object, still hits."""
+    left, right, between = (0.0, 0.0, 32.0, 32.0), (16.0, 0.0, 48.0, 32.0), (8.0, 0.0, 40.0, 32.0)
+    both = found((between, 0.9, 0), (left, 0.8, 0))
+    assert measured([both], [there((left, 0), (right, 0))])["recall.micro"] == 1.0
+    assert measured([both], [there((right, 0), (left, 0))])["recall.micro"] == 0.5
+
+
 def test_the_score_threshold_lets_equal_scores_through() -> None:
     """A service that answers 0.7 means 0.7, not 0.69999999."""
     scores = measured([found((BOX, 0.7, 0), (OTHER, 0.69, 0))], [there((BOX, 0), (OTHER, 0))], score=0.7)
@@ -191,7 +198,7 @@ def test_the_best_f1_is_the_best_of_all_thresholds(seed: int) -> None:
         values(fed(scenes, 4, score=score / 10, resamples=0))["f1.micro"] or 0.0 for score in range(1, 10)
     ]
     metric = fed(scenes, 4, resamples=0)
-    best, threshold = best_f1(Table(metric._matches, 4, 10), 0)
+    best, threshold = best_f1(metric.table(), 0)
     assert values(metric)["f1.best"] == best == max(tried)
     assert threshold == pytest.approx((1 + tried.index(best)) / 10)
 

@@ -133,4 +133,34 @@ def test_bca_gives_up_where_all_lie_on_one_side() -> None:
         return np.where(times.max(axis=1, keepdims=True) > 1, 1.0, 0.0)
 
     assert bootstrap(spread, 30, method="bca") == [NONE]
-    assert bootstrap(spread, 30) == [(1.0, 1.0)]
+
+
+def test_there_is_no_interval_that_does_not_hold_its_number() -> None:
+    """Every resample doubles some image, so that this is 1 in all of them and 0 in the data."""
+
+    def doubled(times: Array) -> Array:
+        return np.where(times.max(axis=1, keepdims=True) > 1, 1.0, 0.0)
+
+    assert bootstrap(doubled, 30) == [NONE]
+    assert bootstrap(lambda times: 1 - doubled(times) * 1e-12, 30) == [(1 - 1e-12, 1.0)]  # rounding is none
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_all_columns_at_once_are_each_by_itself(method: intervals.Method) -> None:
+    """Quantiles of thousands of numbers are read together; NumPy's, and undefined draws are left out."""
+    rng = np.random.default_rng(3)
+    rows = np.column_stack([rng.normal(size=(25, 4)), rng.random(25) < 0.04])
+
+    def statistic(sums: Array) -> Array:
+        wide = np.where(sums[:, 4:] > 0, sums, np.nan)
+        return np.concatenate([sums[:, :2], wide[:, 2:4]], axis=1)
+
+    together = bootstrap_sums(rows, statistic, method=method)
+    for i, interval in enumerate(together):
+        alone = bootstrap_sums(rows, lambda sums, i=i: statistic(sums)[:, [i]], method=method)  # type: ignore[misc]
+        assert alone == [interval]
+    if method == "percentile":
+        draws = statistic(np.concatenate(list(resample(25, intervals.RESAMPLES, 0))).astype(float) @ rows)
+        for column, interval in zip(draws.T, together, strict=True):
+            theirs = np.quantile(column[np.isfinite(column)], [0.025, 0.975])
+            assert interval == pytest.approx(tuple(theirs), abs=1e-12)

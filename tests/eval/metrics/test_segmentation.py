@@ -74,6 +74,18 @@ def test_counts_are_pooled_over_images_not_averaged() -> None:
     assert values(metric)["miou"] == 17 / 40
 
 
+def test_no_pixel_is_lost_above_two_to_the_24() -> None:
+    """MMSegmentation sums in float32, where 2^24 + 1 is 2^24."""
+    truth = np.zeros((4097, 4096), np.uint8)
+    guess = truth.copy()
+    guess[0, 0] = 1
+    metric = measured([guess], [truth], classes=2, resamples=0)
+    total = 4097 * 4096
+    assert metric.confusion.tolist() == [[total - 1, 1], [0, 0]]
+    assert values(metric)["pixel_accuracy"] == (total - 1) / total < 1
+    assert np.float32(total + 1) == np.float32(total)
+
+
 def test_void_alone_measures_nothing() -> None:
     metric = measured([np.zeros((2, 2), int)], [np.full((2, 2), 255)])
     assert {score.value for score in metric.compute()} == {None}
