@@ -12,11 +12,11 @@ import click
 from eval.errors import EvalError
 from eval.target import Access
 
-__all__ = ["DATA", "FOLDER", "QUIET", "access_of", "one_line_errors", "reaching", "which"]
+__all__ = ["DATA", "FILE", "FOLDER", "QUIET", "access_of", "one_line_errors", "reaching", "which"]
 
 DATA = (
-    "digits:test, scenes:test:500, folder:DIR, tar:FILE, csv:FILE, coco:JSON,IMAGES, voc:ROOT[,LIST], "
-    "yolo:IMAGES,LABELS[,NAMES] or masks:IMAGES,MASKS[,NAMES]"
+    "digits:test, scenes:test:500, folder:DIR, tar:FILE, csv:FILE, jsonl:FILE, coco:JSON,IMAGES[,masks], "
+    "voc:ROOT[,LIST], yolo:IMAGES,LABELS[,NAMES][,masks] or masks:IMAGES,MASKS[,NAMES]"
 )
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from eval.data.dataset import Dataset, Sample
 from eval.data.files import PICTURES
 from eval.errors import DatasetError
@@ -64,19 +66,26 @@ def tar_data(argument: str) -> Dataset:
     path = Path(argument)
     try:
         plain = _Plain(path)
-        found = sorted((_class(m), m.name, m.offset_data, m.size) for m in plain.pictures())
+        members = sorted((_class(m), m.name, m.offset_data, m.size) for m in plain.pictures())
     except BROKEN as error:
         raise DatasetError(f"tar must name a whole tar file, {path} is none: {error}") from error
-    if not found:
+    if not members:
         raise DatasetError(f"{path} holds no images in class folders")
-    labels = tuple(dict.fromkeys(label for label, *_ in found))
+    labels = tuple(dict.fromkeys(label for label, *_ in members))
     number_of = {label: number for number, label in enumerate(labels)}
+    classes = np.array([number_of[label] for label, *_ in members], np.int32)
+    places = np.array([place for *_, offset, size in members for place in (offset, size)], np.int64).reshape(
+        -1, 2
+    )
+    ids = [name for _, name, *_ in members]
 
     def load(index: int) -> Sample:
-        label, name, offset, size = found[index]
-        return Sample(name, plain.read(offset, size), number_of[label])
+        offset, size = places[index].tolist()
+        name = ids[index]
+        tags = {"parent": name.rpartition("/")[0]}
+        return Sample(name, plain.read(offset, size), int(classes[index]), tags)
 
-    return Dataset(f"tar:{path.name}", "classification", labels, [name for _, name, *_ in found], load)
+    return Dataset(f"tar:{path.name}", "classification", labels, ids, load, classes=classes)
 
 
 def _unpacked(path: Path) -> int:

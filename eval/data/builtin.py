@@ -31,7 +31,7 @@ def digits_data(split: str) -> Dataset:
     def load(index: int) -> Sample:
         return Sample(ids[index], encode_png(images[index]), int(labels[index]))
 
-    return Dataset(f"digits:{split}", "classification", LABELS, ids, load)
+    return Dataset(f"digits:{split}", "classification", LABELS, ids, load, classes=np.asarray(labels))
 
 
 def scenes_data(arguments: str, task: TaskName) -> Dataset:

@@ -14,8 +14,9 @@ from eval.metrics.truth import Objects
 from models.card import TaskName
 from models.results import Array
 
-__all__ = ["Dataset", "Expected", "Sample"]
+__all__ = ["IGNORED", "Dataset", "Expected", "Sample"]
 
+IGNORED = 255  # pixels that do not count
 Expected: TypeAlias = int | Objects | Array
 
 
@@ -45,6 +46,8 @@ class Dataset:
         name: as given by the user, e.g. `digits:test`.
         labels: class names; index = class in `expected`.
         numbered: classes are the model's own numbers already, whatever they are called.
+        classes: the class of each sample where that is known without loading it; int `(N,)`.
+        remarks: what the reader passed over, one line each; `assay data check` tells it.
     """
 
     name: str
@@ -53,6 +56,8 @@ class Dataset:
     ids: Sequence[str]
     load: Callable[[int], Sample]
     numbered: bool = False
+    classes: Array | None = None
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,8 +70,40 @@ class Dataset:
 
     def first(self, count: int | None) -> Dataset:
         """The first `count` samples, or all."""
-        ids = self.ids if count is None else self.ids[:count]
-        return replace(self, ids=ids)
+        classes = None if self.classes is None else self.classes[:count]
+        return replace(self, ids=self.ids if count is None else self.ids[:count], classes=classes)
+
+    def mapped(self, mapping: Mapping[str, str | None]) -> Dataset:
+        """The same data with other class names; None drops a class, names that are not told stay.
+
+        Classes of one name become one, in the order of their first. What is dropped goes: its pictures
+        (classification), its objects (detection); its pixels do not count (segmentation).
+
+        Raises:
+            DatasetError: a name is no class of the data, or nothing is left.
+        """
+        if lost := [name for name in mapping if name not in self.labels]:
+            known = ", ".join(self.labels[:8])
+            raise DatasetError(f"{self.name}: there is no class {lost[0]!r} to map; it has {known} ...")
+        names = [mapping.get(name, name) for name in self.labels]
+        labels = tuple(dict.fromkeys(name for name in names if name is not None))
+        number = [-1 if name is None else labels.index(name) for name in names]
+        kept: Sequence[int] = range(len(self))
+        if self.task == "classification" and -1 in number:
+            own = self.classes if self.classes is not None else [s.expected for s in self]
+            kept = [i for i, label in enumerate(own) if number[int(label)] >= 0]
+        if not labels or not kept:
+            raise DatasetError(
+                f"{self.name}: the mapping drops everything; it must leave a class with pictures"
+            )
+
+        def load(index: int) -> Sample:
+            sample = self.load(kept[index])
+            return replace(sample, expected=_renumbered(sample.expected, number))
+
+        ids = [self.ids[i] for i in kept]
+        classes = None if self.classes is None else np.array(number)[self.classes[kept]]
+        return replace(self, labels=labels, ids=ids, load=load, numbered=False, classes=classes)
 
     def in_classes_of(self, served: Sequence[str]) -> Dataset:
         """The same data, its classes numbered as the served model numbers them, matched by name.
@@ -89,14 +126,15 @@ class Dataset:
         if missing:
             raise DatasetError(
                 f"{self.name}: the model has no class {missing[0]!r}; it has {', '.join(served[:8])} ..."
-                " Rename the data's classes, or evaluate a model that knows them"
+                " Map the data's names to the model's with --map FILE, or evaluate a model that knows them"
             )
 
         def load(index: int) -> Sample:
             sample = self.load(index)
             return replace(sample, expected=_renumbered(sample.expected, number))
 
-        return replace(self, labels=tuple(served), load=load, numbered=True)
+        classes = None if self.classes is None else np.array(number)[self.classes]
+        return replace(self, labels=tuple(served), load=load, numbered=True, classes=classes)
 
 
 def _synonyms(name: str) -> set[str]:
@@ -124,12 +162,17 @@ def _shift(matched: Sequence[int | None]) -> int:
 
 
 def _renumbered(expected: Expected, number: Sequence[int]) -> Expected:
+    """The truth in other class numbers; -1 drops a class."""
     if isinstance(expected, int):
         return number[expected]
     if isinstance(expected, Objects):
-        labels = np.array([number[label] for label in expected.labels], np.int64)
-        return Objects(expected.boxes, labels, expected.areas, expected.crowd, expected.masks, expected.image)
+        own = np.array(number, np.int64)[expected.labels]
+        kept = own >= 0
+        masks = None if expected.masks is None else expected.masks[kept]
+        return Objects(
+            expected.boxes[kept], own[kept], expected.areas[kept], expected.crowd[kept], masks, expected.image
+        )
     table = np.arange(max(256, len(number)))  # what is no class, such as 255, stays what it is
-    table[: len(number)] = number
+    table[: len(number)] = np.where(np.array(number) < 0, IGNORED, number)
     renumbered: Array = table[expected]
     return renumbered.astype(np.uint8 if table.max() < 256 else np.int64)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 
 from eval.data.archive import tar_data
 from eval.data.builtin import digits_data, scenes_data
+from eval.data.coco import coco_data
 from eval.data.dataset import Dataset
-from eval.data.files import coco_data, folder_data, table_data
+from eval.data.files import folder_data
 from eval.data.masks import masks_data
+from eval.data.rows import lines_data, table_data
 from eval.data.voc import voc_data
 from eval.data.yolo import yolo_data
 from eval.errors import DatasetError
@@ -25,8 +27,9 @@ READERS: Mapping[str, Callable[[str, TaskName], Dataset]] = {
     "folder": lambda argument, _: folder_data(argument),
     "tar": lambda argument, _: tar_data(argument),
     "csv": lambda argument, _: table_data(argument),
+    "jsonl": lines_data,
     "coco": lambda argument, _: coco_data(argument),
-    "voc": lambda argument, _: voc_data(argument),
+    "voc": voc_data,
     "yolo": lambda argument, _: yolo_data(argument),
     "masks": lambda argument, _: masks_data(argument),
 }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-
-from models.repository import digest
 
 __all__ = ["NotFetched", "Remote", "difference"]
 
@@ -48,6 +47,8 @@ def difference(path: Path, remote: Remote) -> str:
     size, most = path.stat().st_size, "" if remote.exact else "at most "
     if size > remote.size or (remote.exact and size != remote.size):
         return f"must have {most}{remote.size} bytes, got {size}"
-    if not (found := digest(path)).startswith(remote.sha256):
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(remote.sha256):
         return f"must have a sha256 of {remote.sha256}{'' if remote.exact else '...'}, got {found}"
     return ""

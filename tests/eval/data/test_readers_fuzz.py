@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from eval.data.mapping import read_mapping
 from eval.data.tables import open_data
 from eval.errors import DatasetError
 from eval.metrics.truth import Objects
+from models.card import TaskName
 from models.decoding import encode_png
 from models.labels import UnreadableLabels, class_names
 
@@ -89,6 +92,155 @@ def test_mask_values(
         return
     expected = np.asarray(data[0].expected).ravel().tolist()
     assert [data.labels[e] if e != 255 else "ignore" for e in expected] == meant
+
+
+VALUES = st.recursive(
+    st.sampled_from([0, 1, -1, 2.5, 1e308, float("nan"), None, True, "", "x", "a.png", "a\0", 1 << 70]),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(
+        ["id", "file_name", "name", "image_id", "category_id", "bbox", "area", "segmentation",
+         "counts", "size", "height", "width", "file", "label", "objects", "box", "class_index", "crowd"]
+    ), inner, max_size=6),
+    max_leaves=12,
+)  # fmt: skip
+NUMBER = st.sampled_from([0, 1, 4, 6, 2.5, -1])
+
+
+def mostly(good: object) -> st.SearchStrategy[object]:
+    """What belongs there, or now and then anything."""
+    return st.just(good) | st.just(good) | st.just(good) | VALUES
+
+
+IMAGE = st.fixed_dictionaries(
+    {"id": mostly(1), "file_name": mostly("a.png"), "height": mostly(4), "width": mostly(6)}
+)
+CATEGORY = st.fixed_dictionaries({"id": mostly(1), "name": mostly("cat")})
+SEGMENTATION = (
+    st.lists(st.lists(NUMBER, min_size=4, max_size=8), max_size=2)
+    | st.fixed_dictionaries({"counts": st.lists(NUMBER, max_size=4) | st.text("0123`o", max_size=4)})
+    | VALUES
+)
+ANNOTATION = st.fixed_dictionaries(
+    {"image_id": mostly(1), "category_id": mostly(1),
+     "bbox": st.lists(NUMBER, min_size=4, max_size=4) | VALUES, "segmentation": SEGMENTATION}
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    told=st.fixed_dictionaries(
+        {"images": st.lists(IMAGE, min_size=1, max_size=2) | VALUES,
+         "categories": st.lists(CATEGORY, min_size=1, max_size=2) | VALUES,
+         "annotations": st.lists(ANNOTATION, max_size=2) | VALUES}
+    ) | VALUES,
+    cut=st.none() | st.integers(0, 200),
+    masks=st.sampled_from(["", ",masks"]),
+)  # fmt: skip
+def test_coco_files(
+    tmp_path_factory: pytest.TempPathFactory, told: object, cut: int | None, masks: str
+) -> None:
+    root = tmp_path_factory.mktemp("coco")
+    (root / "a.png").write_bytes(PICTURE)
+    (root / "coco.json").write_text(json.dumps(told, indent=1)[:cut])
+    try:
+        samples = list(open_data(f"coco:{root}/coco.json,{root}{masks}", "detection"))
+    except DatasetError as error:
+        assert "coco.json" in str(error) or "lacks" in str(error)  # noqa: PT017
+        return
+    for sample in samples:
+        assert isinstance(sample.expected, Objects)
+        assert (sample.expected.masks is not None) == bool(masks)
+        assert sample.file == PICTURE
+
+
+ROW = st.fixed_dictionaries(
+    {"file": mostly("a.png"), "label": mostly("cat")},
+    optional={
+        "class_index": NUMBER | VALUES,
+        "more": VALUES,
+        "objects": st.lists(st.fixed_dictionaries(
+            {"label": mostly("cat"), "box": st.lists(NUMBER, min_size=4, max_size=4) | VALUES}
+        ), max_size=2) | VALUES,
+    },
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=st.lists(ROW | VALUES, max_size=3), task=st.sampled_from(["classification", "detection"]))
+def test_json_lines(tmp_path_factory: pytest.TempPathFactory, rows: list[object], task: TaskName) -> None:
+    root = tmp_path_factory.mktemp("lines")
+    (root / "a.png").write_bytes(PICTURE)
+    (root / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    try:
+        data = open_data(f"jsonl:{root}/t.jsonl", task)
+    except DatasetError as error:
+        assert "t.jsonl" in str(error)  # noqa: PT017
+        return
+    assert len(list(data)) == len(rows)
+    for sample in data:
+        assert all(isinstance(value, str) for value in sample.tags.values())
+        if isinstance(sample.expected, int):
+            assert 0 <= sample.expected < len(data.labels)
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text('file,label\n"a.png;\r\0é', max_size=40), head=st.sampled_from(["", "file,label\n"]))
+def test_tables(tmp_path_factory: pytest.TempPathFactory, text: str, head: str) -> None:
+    root = tmp_path_factory.mktemp("table")
+    (root / "a.png").write_bytes(PICTURE)
+    (root / "t.csv").write_text(head + text)
+    try:
+        data = open_data(f"csv:{root}/t.csv", "classification")
+    except DatasetError as error:
+        assert "t.csv" in str(error)  # noqa: PT017
+        return
+    assert all(sample.file == PICTURE for sample in data)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    colours=st.lists(st.tuples(*[st.sampled_from([0, 7, 255, 256])] * 3), min_size=1, max_size=5),
+    painted=st.lists(st.tuples(*[st.sampled_from([0, 7, 255])] * 3), min_size=2, max_size=2),
+    others=st.sampled_from(["", "* road\n", "*: ignore\n"]),
+)
+def test_colour_masks(
+    tmp_path_factory: pytest.TempPathFactory,
+    colours: list[tuple[int, ...]],
+    painted: list[tuple[int, ...]],
+    others: str,
+) -> None:
+    root = tmp_path_factory.mktemp("colours")
+    folders(root, "images", "masks")
+    (root / "masks" / "a.png").write_bytes(encode_png(np.array([painted], np.uint8)))
+    names = ["sky", "road", "ignore", "sky", "a b"]
+    told = dict(zip(colours, names, strict=False))
+    lines = [f"{r} {g} {b} {name}\n" for (r, g, b), name in zip(colours, names, strict=False)]
+    (root / "names.txt").write_text("".join(lines) + others)
+    meant = [told.get(p, others.removeprefix("*").removeprefix(":").strip() or None) for p in painted]
+    try:
+        data = open_data(f"masks:{root}/images,{root}/masks,{root}/names.txt", "segmentation")
+    except DatasetError as error:
+        assert len(told) < len(colours) or 256 in np.array(colours), error  # noqa: PT017
+        return
+    if None in meant:
+        with pytest.raises(DatasetError, match=r"a\.png: the colour .* has no name"):
+            data[0]
+        return
+    expected = np.asarray(data[0].expected).ravel().tolist()
+    assert [data.labels[e] if e != 255 else "ignore" for e in expected] == meant
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text("ab:'\"#\n ~null", max_size=30))
+def test_mapping_files(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "map.yaml"
+    path.write_text(text)
+    try:
+        found = read_mapping(path)
+    except DatasetError as error:
+        assert "map.yaml" in str(error)  # noqa: PT017
+        return
+    assert found
+    assert all(new is None or new for new in found.values())
 
 
 @settings(max_examples=100, deadline=None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from eval.data.tables import open_data
 from eval.errors import DatasetError
@@ -97,6 +98,35 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         open_data(f"voc:{tmp_path / 'nowhere'}", "detection")
     with pytest.raises(DatasetError, match="names no object"):
         open_data(f"voc:{voc(tmp_path / 'empty', {'a': ''})}", "detection")
+
+
+def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+    root = voc(tmp_path, {"a": thing("x", 3, 3, 3, 3), "b": thing("x", 1, 1, 2, 2)}, val="b\n")
+    (told,) = open_data(f"voc:{root}", "detection").remarks
+    assert told == f"{root}/Annotations/a.xml: a box of x without area was left out: 3 3 3 3"
+    assert open_data(f"voc:{root},val", "detection").remarks == ()
+
+
+def test_masks_of_the_same_folders(tmp_path: Path) -> None:
+    root = voc(tmp_path, {"a": "", "b": ""})
+    (root / "SegmentationClass").mkdir()
+    (root / "ImageSets" / "Segmentation").mkdir()
+    (root / "ImageSets" / "Segmentation" / "val.txt").write_text("b\n")
+    for stem, values in (("a", [[0, 1]]), ("b", [[255, 20]])):
+        picture = Image.fromarray(np.array(values, np.uint8), "P")
+        picture.putpalette([7, 8, 9] * 256)
+        picture.save(root / "SegmentationClass" / f"{stem}.png")
+    data = open_data(f"voc:{root}", "segmentation")
+    assert (data.ids, len(data.labels), data.labels[20]) == (["a.png", "b.png"], 21, "tvmonitor")
+    assert [np.asarray(s.expected).tolist() for s in data] == [[[0, 1]], [[255, 20]]]
+    assert data[0].file == PICTURE
+    assert open_data(f"voc:{root},val", "segmentation").ids == ["b.png"]
+    Image.fromarray(np.array([[21]], np.uint8)).save(root / "SegmentationClass" / "b.png")
+    with pytest.raises(DatasetError, match=r"b\.png must have values below 21 or 255, got 21"):
+        open_data(f"voc:{root},val", "segmentation")[0]
+    (root / "ImageSets" / "Segmentation" / "val.txt").write_text("c\n")
+    with pytest.raises(DatasetError, match="has no mask of c, which val names"):
+        open_data(f"voc:{root},val", "segmentation")
 
 
 @pytest.mark.data

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as oracle
 
 from eval.data.tables import open_data
 from eval.errors import DatasetError
@@ -51,6 +52,39 @@ def test_a_picture_without_a_file_has_no_objects(tmp_path: Path) -> None:
 def test_an_outline_counts_with_its_box(tmp_path: Path) -> None:
     found = truth(yolo(tmp_path, {"a": "0 0.5 0.1 0.2 0.5 0.6 0.9"}))
     np.testing.assert_allclose(found.boxes, [[12, 4, 36, 36]])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pycocotools on NumPy 2
+def test_outlines_as_masks(tmp_path: Path) -> None:
+    outline = [0.5, 0.1, 0.2, 0.5, 0.6, 0.9, 0.93, 0.33]
+    name = yolo(tmp_path, {"a": f"0 {' '.join(map(str, outline))}\n1 0.25 0.5 0.5 0.25\n", "b": ""})
+    assert truth(name).masks is None
+    found = truth(f"{name},masks")
+    assert found.masks is not None
+    corners = [side * (60, 40)[i % 2] for i, side in enumerate(outline)]
+    want = oracle.decode(oracle.frPyObjects([corners], 40, 60))[:, :, 0].astype(bool)
+    np.testing.assert_array_equal(found.masks[0], want)
+    box = np.zeros((40, 60), bool)
+    box[15:25, :30] = True
+    np.testing.assert_array_equal(found.masks[1], box)
+    empty = truth(f"{name},masks", 1).masks
+    assert empty is not None
+    assert empty.shape == (0, 40, 60)
+
+
+def test_folders_below_are_folders_below(tmp_path: Path) -> None:
+    name = yolo(tmp_path, {"a": "0 .5 .5 1 1"})
+    for kind in ("images", "labels"):
+        (tmp_path / kind / "far").mkdir()
+        (tmp_path / kind / "far" / "b.txt").write_text("1 .5 .5 .5 .5")
+    (tmp_path / "images" / "far" / "b.png").write_bytes((tmp_path / "images" / "a.png").read_bytes())
+    data = open_data(name, "detection")
+    assert data.ids == ["a.png", "far/b.png"]
+    assert truth(name, 1).labels.tolist() == [1]
+    assert data.remarks == ()
+    (tmp_path / "labels" / "far" / "b.txt").unlink()
+    (told,) = open_data(name, "detection").remarks
+    assert told.endswith("has no .txt for 1 pictures, such as far/b.png: they have no objects")
 
 
 def test_names_and_numbers(tmp_path: Path) -> None:
