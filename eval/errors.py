@@ -4,13 +4,14 @@
   - DatasetError      the data on disk is not what its description says
   - EndpointError     the endpoint refused, failed or answered with the wrong shape
     + Refused           it would not take what was sent; something else may be taken
+    + Gone              nobody listens at the address, so nothing else will be answered either
   - BudgetExceeded    a run asked for more queries than it was allowed
   - NotAuthorised     an audit was pointed at a host nobody allowed
 """
 
 from __future__ import annotations
 
-__all__ = ["BudgetExceeded", "DatasetError", "EndpointError", "EvalError", "NotAuthorised", "Refused"]
+__all__ = ["BudgetExceeded", "DatasetError", "EndpointError", "EvalError", "Gone", "NotAuthorised", "Refused"]
 
 
 class EvalError(Exception):
@@ -27,6 +28,10 @@ class EndpointError(EvalError):
 
 class Refused(EndpointError):
     """The endpoint would not take what was sent; something else may be taken."""
+
+
+class Gone(EndpointError):
+    """Nobody listens at the address: not this picture's fault, and the next will fare no better."""
 
 
 class BudgetExceeded(EvalError):

@@ -29,18 +29,21 @@ class Access:
         kind: the protocol; `auto` finds out.
         template: YAML that describes a JSON API, for `template`.
         card: model card (JSON) by which raw tensors are interpreted here, where the server does not.
-        headers: sent with every request.
+        headers: sent with every request; `$VARIABLE` in a value is read from the environment then.
         timeout_s: of one attempt.
         max_qps: most images asked about in a second; None for no limit.
+        told: what the template or the card holds, as JSON, once `target_of` has read it: a worker
+            elsewhere has no such file.
     """
 
     url: str
     kind: Kind = "auto"
     template: Path | None = None
     card: Path | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold keys
     timeout_s: float = 60.0
     max_qps: float | None = None
+    told: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Target:
         sha256: of the graph; empty where the server does not tell.
         claims: metric name -> (value, data it was measured on).
         access: how it is asked.
+        partial: answers lack the scores of some classes: nothing may rest on more than the best class.
     """
 
     url: str
@@ -62,6 +66,7 @@ class Target:
     sha256: str
     claims: Mapping[str, tuple[float, str]]
     access: Access
+    partial: bool = False
 
 
 def name_of(target: Target) -> str:

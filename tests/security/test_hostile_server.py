@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from eval.errors import EndpointError
-from eval.remote import assay
+from eval.remote import http
 from eval.remote.assay import AssayEndpoint, describe
 from models.card import TaskName
 from models.results import Result
@@ -36,9 +36,9 @@ def small_and_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     async def noted(seconds: float, result: Any = None) -> Any:
         return await real(0, result)
 
-    monkeypatch.setattr("eval.remote.assay.asyncio.sleep", noted)
-    monkeypatch.setattr(assay, "ATTEMPTS", ATTEMPTS)
-    monkeypatch.setattr(assay, "MOST_ANSWER_BYTES", LIMIT)
+    monkeypatch.setattr("eval.remote.http.asyncio.sleep", noted)
+    monkeypatch.setattr(http, "ATTEMPTS", ATTEMPTS)
+    monkeypatch.setattr(http, "MOST_ANSWER_BYTES", LIMIT)
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from eval.errors import EndpointError
-from eval.remote import assay
+from eval.remote import http, template_body
 from eval.remote.assay import AssayEndpoint, describe, is_ready
 from models.decoding import decode, encode_png
 from models.results import Array, Classification
@@ -76,21 +76,6 @@ def ask(stub: Stub, images: list[Array]) -> Any:
     return asyncio.run(run())
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Waits are noted, not slept."""
-    waits: list[float] = []
-    real = asyncio.sleep
-
-    async def noted(seconds: float, result: Any = None) -> Any:
-        if seconds > 0:
-            waits.append(seconds)
-        return await real(0, result)
-
-    monkeypatch.setattr("asyncio.sleep", noted)
-    return waits
-
-
 IMAGES = [np.random.default_rng(i).integers(0, 256, (5, 7, 3), dtype=np.uint8) for i in range(3)]
 
 
@@ -113,8 +98,8 @@ def test_nothing_asked_nothing_sent() -> None:
 
 
 def test_a_file_that_holds_the_boundary_is_safe() -> None:
-    tricky = encode_png(IMAGES[0]) + assay.BOUNDARY + b"0"
-    body = assay._multipart([tricky])
+    tricky = encode_png(IMAGES[0]) + template_body.BOUNDARY + b"0"
+    body, _ = template_body.form_of([tricky], "image")
     assert files_in(body) == [tricky]
 
 
@@ -127,15 +112,15 @@ def test_busy_services_are_asked_again(no_waiting: list[float]) -> None:
 
 def test_a_service_cannot_make_us_wait_for_ever(no_waiting: list[float]) -> None:
     ask(Stub(error(429, retry_after="86400"), brightness), IMAGES)
-    assert no_waiting == [assay.LONGEST_WAIT_S]
+    assert no_waiting == [http.LONGEST_WAIT_S]
 
 
 def test_patience_ends(no_waiting: list[float]) -> None:
     stub = Stub(error(503))
     with pytest.raises(EndpointError, match="503 words"):
         ask(stub, IMAGES)
-    assert len(stub.requests) == assay.ATTEMPTS
-    assert len(no_waiting) == assay.ATTEMPTS - 1
+    assert len(stub.requests) == http.ATTEMPTS
+    assert len(no_waiting) == http.ATTEMPTS - 1
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 422, 500])
@@ -167,7 +152,7 @@ def test_nonsense_is_an_error_that_can_be_read(name: str) -> None:
 
 
 def test_an_endless_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assay, "MOST_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(http, "MOST_ANSWER_BYTES", 1000)
     with pytest.raises(EndpointError, match="at most 1000 bytes"):
         ask(Stub((200, {}, bytes(5000))), IMAGES)
 
