@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from pydantic import TypeAdapter
 
 from eval.checks import Flag
 from eval.metrics.base import Score
@@ -17,6 +20,7 @@ from eval.metrics.base import Score
 __all__ = [
     "SCHEMA",
     "Cell",
+    "Check",
     "Gallery",
     "Headline",
     "Picture",
@@ -24,12 +28,14 @@ __all__ = [
     "Report",
     "Section",
     "Table",
+    "Verdict",
     "merged",
     "scores_table",
 ]
 
-SCHEMA = 1
-Cell: TypeAlias = str | int | float | None
+SCHEMA = 2
+Cell: TypeAlias = bool | str | int | float | None
+Verdict: TypeAlias = Literal["pass", "fail", "inconclusive", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +52,15 @@ class Plot:
     """A figure as numbers, drawn where it is shown.
 
     Attributes:
-        kind: `lines` (x against y, one line a series), `steps` (the same, stepwise), `bars` (one
-            bar a label, with `low` and `high`), `matrix` (rows of counts), `reliability`, `pareto`
-            (one point a series, more of both is better).
+        kind: `lines` (x against y, one line a series), `steps` (the same, stepwise), `curves` (lines in
+            the unit square), `roc` (the same, with the diagonal of chance), `bars` (one bar a label),
+            `matrix` (rows of counts, shaded by their share of the row), `reliability`, `histogram`,
+            `pareto` (one point a series, more of both is better).
         series: name -> points [(x, y), ...]; for bars [(value, low, high), ...]; for a matrix its
-            rows.
+            rows; for reliability [(confidence, accuracy, low, high, count, left, right), ...], where
+            all but the first two may be left out; for a histogram [(left, right, count), ...].
         labels: of bars, or of the rows and columns of a matrix.
+        marks: name -> x of an upright line.
     """
 
     kind: str
@@ -60,6 +69,7 @@ class Plot:
     x: str = ""
     y: str = ""
     labels: Sequence[str] = ()
+    marks: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,8 @@ class Picture:
     """One example: a PNG as a data URI, what it shows, and boxes to draw over it.
 
     Attributes:
-        boxes: (x1, y1, x2, y2, text, "expected" or "predicted"), pixels of the picture.
+        boxes: (x1, y1, x2, y2, text, kind), pixels of the picture; the kinds are `expected`, `missed`,
+            `predicted` and `false`.
     """
 
     uri: str
@@ -79,11 +90,16 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """Examples side by side, several pictures each."""
+    """Examples side by side, several pictures each.
+
+    Attributes:
+        key: name -> colour, `#rrggbb`, of what the pictures are painted in.
+    """
 
     title: str
     items: Sequence[Sequence[Picture]]
     note: str = ""
+    key: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +115,30 @@ class Headline:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One question a gate asked, and its answer.
+
+    Attributes:
+        verdict: `inconclusive` where the data cannot tell, `error` where it could not be asked.
+        message: one line: what was measured against what was demanded.
+        details: anything longer.
+    """
+
+    name: str
+    verdict: Verdict
+    message: str
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """One subject: what was measured of what."""
+    """One subject: what was measured of what.
+
+    Attributes:
+        advice: lines such as how many more images would settle a question.
+        scores: every score; the tables of classes and of all scores are made of them.
+        slices: column -> value -> the scores of that part of the data.
+    """
 
     title: str
     text: str = ""
@@ -109,6 +147,9 @@ class Section:
     tables: Sequence[Table] = ()
     plots: Sequence[Plot] = ()
     galleries: Sequence[Gallery] = ()
+    advice: Sequence[str] = ()
+    scores: Sequence[Score] = ()
+    slices: Mapping[str, Mapping[str, Sequence[Score]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,32 +176,23 @@ class Report:
         body = {"schema": SCHEMA, **asdict(self)}
         del body["clock"], body["timing"]
         for section in body["sections"]:
-            section.pop("galleries")
+            del section["galleries"]
         return json.dumps(body, indent=2, allow_nan=False) + "\n"
 
     @staticmethod
-    def from_json(text: str) -> Report:
+    def from_json(text: str, clock: Mapping[str, Cell] = MappingProxyType({})) -> Report:
         """A report that was written, without its pictures.
+
+        Args:
+            clock: what clock.json beside it holds.
 
         Raises:
             ValueError: another schema, or no report at all.
         """
         body = json.loads(text)
         if not isinstance(body, dict) or body.get("schema") != SCHEMA:
-            raise ValueError(f"a report must have schema {SCHEMA}")
-        sections = [_section(told) for told in body["sections"]]
-        return Report(body["title"], body["manifest"], sections, body["figures"], body["valid"])
-
-
-def _section(told: dict[str, Any]) -> Section:
-    return Section(
-        told["title"],
-        told["text"],
-        [Headline(**h) for h in told["headlines"]],
-        [Flag(**f) for f in told["flags"]],
-        [Table(**t) for t in told["tables"]],
-        [Plot(**p) for p in told["plots"]],
-    )
+            raise ValueError(f"a report must have schema {SCHEMA}, got {text[:40]!r}")
+        return TypeAdapter(Report).validate_python({**body, "clock": dict(clock)})
 
 
 def merged(title: str, manifest: Mapping[str, Cell], reports: Iterable[Report]) -> Report:

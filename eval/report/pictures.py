@@ -3,28 +3,55 @@
 from __future__ import annotations
 
 import base64
+import colorsys
+import io
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from eval.metrics.truth import Objects
 from eval.report.document import Picture
+from eval.report.worst import IGNORE, SURE, pair
 from models.decoding import encode_png
 from models.results import Array, Detections
 
-__all__ = ["attacked", "detected", "picture", "segmented"]
+__all__ = ["attacked", "colours", "detected", "photo", "picture", "segmented"]
 
-PALETTE = np.array(  # Okabe and Ito's colours, then greys; index 0 is dark
-    [[34, 40, 49], [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0],
-     [204, 121, 167], [160, 160, 160]], np.uint8,
-)  # fmt: skip
-SURE = 0.5
+OKABE = [  # and Ito's colours, then greys; index 0 is dark
+    [34, 40, 49], [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0],
+    [204, 121, 167], [160, 160, 160],
+]  # fmt: skip
+GOLDEN = 0.61803398875  # of a turn of the hue: any run of classes differs
+SPUN = [
+    [
+        round(255 * v)
+        for v in colorsys.hsv_to_rgb(i * GOLDEN % 1, (0.75, 0.5)[i % 2], (0.95, 0.7, 0.85)[i % 3])
+    ]
+    for i in range(len(OKABE), IGNORE)
+]
+PALETTE = np.array([*OKABE, *SPUN, [255, 255, 255]], np.uint8)  # white: does not count
+SIDE = 480  # pixels of an example's longer side, at most
+TINY = 128  # smaller pictures are kept to the pixel
+WRONG = (220, 38, 38)
 
 
 def picture(image: Array, caption: str) -> Picture:
-    """uint8 RGB `(H, W, 3)` as a picture of the page."""
+    """uint8 RGB `(H, W, 3)` as a picture of the page, lossless."""
     uri = "data:image/png;base64," + base64.b64encode(encode_png(image, level=9)).decode()
     return Picture(uri, caption, image.shape[1], image.shape[0])
+
+
+def photo(image: Array, caption: str) -> Picture:
+    """The same for pictures to look at: at most 480 pixels, as JPEG unless it is tiny."""
+    if max(image.shape[:2]) <= TINY:
+        return picture(image, caption)
+    small = Image.fromarray(image)
+    small.thumbnail((SIDE, SIDE))
+    kept = io.BytesIO()
+    small.save(kept, "JPEG", quality=88)
+    uri = "data:image/jpeg;base64," + base64.b64encode(kept.getvalue()).decode()
+    return Picture(uri, caption, small.width, small.height)
 
 
 def attacked(original: Array, changed: Array, was: str, became: str, distance: float) -> list[Picture]:
@@ -40,23 +67,50 @@ def attacked(original: Array, changed: Array, was: str, became: str, distance: f
 
 
 def detected(image: Array, found: Detections, truth: Objects, labels: Sequence[str]) -> list[Picture]:
-    """One picture with the true boxes (dashed) and the found ones of score 0.5 or more."""
-    base = picture(image, f"{len(truth)} true (dashed), {int((found.scores >= SURE).sum())} found")
+    """One picture with the true boxes and the found ones of score 0.5 or more, right and wrong told apart."""
+    found = found[found.scores >= SURE]
+    false, missed = pair(found, truth)
+    base = photo(image, f"{len(truth)} true, {int(missed.sum())} missed, {int(false.sum())} false")
+    scale = base.width / image.shape[1]
     boxes = [
-        (*map(float, box), labels[label], "expected")
-        for box, label in zip(truth.boxes, truth.labels, strict=True)
+        (*_corners(box, scale), labels[label], "missed" if lost else "expected")
+        for box, label, lost in zip(truth.boxes, truth.labels, missed, strict=True)
     ]
-    for box, score, label in zip(found.boxes, found.scores, found.labels, strict=True):
-        if score >= SURE:
-            boxes.append((*map(float, box), f"{labels[label]} {score:.2f}", "predicted"))
+    boxes += [
+        (*_corners(box, scale), f"{labels[label]} {score:.2f}", "false" if wrong else "predicted")
+        for box, score, label, wrong in zip(found.boxes, found.scores, found.labels, false, strict=True)
+    ]
     return [Picture(base.uri, base.caption, base.width, base.height, boxes)]
 
 
+def _corners(box: Array, scale: float) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = (float(value) * scale for value in box)
+    return x1, y1, x2, y2
+
+
 def segmented(image: Array, predicted: Array, expected: Array) -> list[Picture]:
-    """The picture, the true label map and the found one, in the same colours."""
-    wrong = float((predicted != expected).mean())
+    """The picture, the true label map and the found one in the same colours, and where they differ in red."""
+    step = -(-max(expected.shape) // SIDE)
+    counted = expected != IGNORE
+    differ = (predicted != expected) & counted
+    share = float(differ.sum() / counted.sum()) if counted.any() else 0.0
+    faded = 255 - (255 - image.mean(axis=2, keepdims=True)) * 0.45
+    errors = np.where(differ[..., None], np.array(WRONG), faded).astype(np.uint8)
     return [
-        picture(image, "picture"),
-        picture(PALETTE[np.minimum(expected, len(PALETTE) - 1)], "true"),
-        picture(PALETTE[np.minimum(predicted, len(PALETTE) - 1)], f"found, {1 - wrong:.3f} right"),
+        photo(image, "picture"),
+        picture(_coloured(expected[::step, ::step]), "true"),
+        picture(_coloured(predicted[::step, ::step]), "found"),
+        photo(errors, f"wrong in red: {share:.3f} of the pixels"),
     ]
+
+
+def colours(maps: Sequence[Array], labels: Sequence[str]) -> dict[str, str]:
+    """The colours of the classes that are in some of the label maps: name -> `#rrggbb`."""
+    there = sorted({int(label) for one in maps for label in np.unique(one)} - {IGNORE})
+    key = {labels[i]: "#" + bytes(PALETTE[i % IGNORE]).hex() for i in there}
+    return {**key, "not counted": "#ffffff"} if any((one == IGNORE).any() for one in maps) else key
+
+
+def _coloured(labels: Array) -> Array:
+    """Colours repeat where there are more classes than colours."""
+    return PALETTE[np.where(labels == IGNORE, IGNORE, labels % IGNORE)]

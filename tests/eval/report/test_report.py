@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -26,11 +28,12 @@ from eval.report.document import (
     merged,
     scores_table,
 )
-from eval.report.html import to_html
+from eval.report.html import CLOCK, to_html
 from eval.report.markdown import shown, to_markdown
 from eval.report.pictures import attacked, detected, picture, segmented
 from eval.report.plots import draw, ticks
-from models.decoding import decode
+from eval.report.script import SCRIPT
+from eval.report.style import STYLE
 from models.results import Detections
 
 EVIL = '<script>alert("x")</script>|&'
@@ -42,6 +45,23 @@ PLOTS = [
     Plot("matrix", "matrix", {"counts": [[5.0, 1.0], [0.0, 0.0]]}, "predicted", "true", [EVIL, "b"]),
     Plot("reliability", "calibration", {"bins": [(0.2, 0.1), (0.9, 0.95)]}, "confidence", "accuracy"),
     Plot("lines", "empty", {"none": []}),
+    Plot(
+        "reliability",
+        EVIL,
+        {"bins": [(0.2, 0.1, 0.0, 0.3, 4.0, 0.0, 0.5), (0.9, 0.95, 0.9, 1.0, 9.0, 0.5, 1.0)]},
+    ),
+    Plot("curves", "curves", {EVIL * 3: [(i / 100, 1 - i / 100) for i in range(101)]}, "recall", "precision"),
+    Plot("roc", "roc", {"a": [(0.0, 0.0), (0.2, 0.9), (1.0, 1.0)]}, "false", "true"),
+    Plot("histogram", "h", {EVIL: [(0.0, 2.0, 5.0), (2.0, 4.0, 1.0)]}, "ms", "n", marks={EVIL: 3.0}),
+    Plot("histogram", "no request", {"ms": []}),
+    Plot(
+        "matrix",
+        "wide",
+        {"counts": [[float(i == j) for j in range(30)] for i in range(30)]},
+        "a",
+        "b",
+        [EVIL] * 30,
+    ),
 ]
 FOUND = Detections(np.array([[1, 1, 5, 4]], np.float32), np.array([0.9], np.float32), np.array([0]))
 TRUTH = Objects(np.array([[1.0, 1, 4, 4]]), np.array([0]))
@@ -62,9 +82,20 @@ def full() -> Report:
         flags,
         [Table([{"name": EVIL, "value": None, "n": 3}], "t", "note"), Table([], "empty")],
         PLOTS,
-        [Gallery("examples", examples, EVIL)],
+        [Gallery("examples", examples, EVIL, {EVIL: "#123456"})],
+        [EVIL],
+        [Score("accuracy", 0.5, 10, EVIL, 0.2, 0.8), Score(f"f1.class.{EVIL}", None, 0)],
+        {EVIL: {EVIL: [Score("accuracy", 0.1, 5, "d", 0.0, 0.3)]}},
     )
-    return Report(EVIL, {"url": "http://x", "seconds": 1.5, "none": None}, [section], {"a.b": 0.5, "c": None})
+    timing = Section(EVIL, headlines=[Headline("p50 ms", 12.5, 3)])
+    return Report(
+        EVIL,
+        {"url": EVIL, "seed": 0, "none": None, "command": EVIL},
+        [section],
+        {"a.b": 0.5, "c": None},
+        clock={"started": EVIL, "seconds": 1.5},
+        timing=[timing],
+    )
 
 
 class Tags(HTMLParser):
@@ -86,34 +117,51 @@ def tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
 
 def test_the_page_needs_nothing_else() -> None:
     page = to_html(full())
-    assert "script" not in {tag for tag, _ in tags(page)}
+    assert [attributes for tag, attributes in tags(page) if tag == "script"] == [{}]
     for _, attributes in tags(page):
         for name in ("src", "href"):
             assert (attributes.get(name) or "#").startswith(("#", "data:image/png;base64,"))
+        assert not [name for name in attributes if name.startswith("on") or name == "style"]
     assert "@import" not in page
     assert "url(" not in page
 
 
 def test_everything_is_escaped() -> None:
     page = to_html(full())
-    assert "<script" not in page
-    assert page.count("&lt;script&gt;") >= 10
+    assert page.count("<script") == 1
+    assert f"<script>{SCRIPT}</script>" in page
+    assert page.count("&lt;script&gt;") >= 25
     assert "<script" not in to_markdown(full())
+    assert to_html(merged("two", {}, [full()])).count("<script") == 1
+
+
+def test_the_page_allows_its_own_script_and_style_and_no_request() -> None:
+    (policy,) = (a["content"] for tag, a in tags(to_html(full())) if a.get("http-equiv"))
+    told = dict(part.strip().split(" ", 1) for part in (policy or "").split(";"))
+    assert told["default-src"] == "'none'"
+    assert told["img-src"] == "data:"
+    for kind, text in (("script-src", SCRIPT), ("style-src", STYLE)):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert told[kind] == f"'sha256-{digest}'"
 
 
 def test_json_there_and_back() -> None:
     report = full()
     again = Report.from_json(report.to_json())
-    bare = replace(report, sections=[replace(s, galleries=()) for s in report.sections])
+    bare = replace(report, sections=[replace(s, galleries=()) for s in report.sections], clock={}, timing=())
+    assert Report.from_json(report.to_json(), report.clock).clock == report.clock
     assert again.to_json() == bare.to_json() == report.to_json()
     assert again.figures == report.figures
+    assert again.sections[0].scores == report.sections[0].scores
+    assert to_markdown(again) == to_markdown(report)
 
 
 def test_json_is_strict() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         replace(full(), figures={"x": float("nan")}).to_json()
-    with pytest.raises(ValueError, match="schema"):
-        Report.from_json("[]")
+    for text in ("[]", '{"schema": 1}', '{"schema": 2}'):
+        with pytest.raises(ValueError, match=r"schema|Report"):
+            Report.from_json(text)
     assert isinstance(json.loads(full().to_json()), dict)
 
 
@@ -121,7 +169,7 @@ def test_links_lead_somewhere() -> None:
     report = merged("two", {}, [full(), replace(full(), figures={})])
     seen = tags(to_html(report))
     ids = [a["id"] for _, a in seen if "id" in a]
-    assert len(ids) == len(set(ids)) == 2
+    assert len(ids) == len(set(ids)) == 4
     links = [(a.get("href") or "")[1:] for tag, a in seen if tag == "a"]
     assert links == ids
 
@@ -211,15 +259,6 @@ def test_cells(cell: float | str | None, text: str) -> None:
     assert shown(cell) == text
 
 
-def test_pictures_are_lossless_and_boxes_are_drawn() -> None:
-    import base64
-
-    shot = picture(IMAGE, "c")
-    np.testing.assert_array_equal(decode(base64.b64decode(shot.uri.split(",")[1])), IMAGE)
-    (one,) = detected(IMAGE, FOUND, TRUTH, ["cat"])
-    assert [(b[4], b[5]) for b in one.boxes] == [("cat", "expected"), ("cat 0.90", "predicted")]
-
-
 def test_scores_tell_their_interval_and_definition() -> None:
     rows = scores_table([Score("a", 0.5, 3, "def", 0.1, 0.9), Score("b", None, 0)]).rows
     assert rows[0]["95 % interval"] == "0.1000 to 0.9000"
@@ -229,3 +268,24 @@ def test_scores_tell_their_interval_and_definition() -> None:
 
 def test_an_empty_report_is_a_page() -> None:
     assert "<h1>nothing</h1>" in to_html(Report("nothing", {}))
+
+
+def test_a_clock_changes_one_section_of_the_page_and_nothing_else() -> None:
+    report = full()
+    later = replace(report, clock={"started": "later", "seconds": 99.0}, timing=[Section("slow")])
+    assert report.to_json() == later.to_json()
+    assert to_markdown(report) == to_markdown(later)
+    first, second = to_html(report), to_html(later)
+    assert first != second
+    assert first.count('<section id="clock">') == first.count("<section") == 1
+    assert CLOCK.sub("", first) == CLOCK.sub("", second)
+
+
+def test_a_section_called_as_the_report_is_not_said_twice() -> None:
+    page = to_html(Report("digits", {}, [Section("digits"), Section("other")]))
+    assert re.findall(r"<h2[^>]*>(.*?)</h2>", page) == ["Results", "other", "How to repeat this"]
+
+
+def test_a_gauge_is_drawn_for_shares_only() -> None:
+    told = [Headline("a", 0.5, 9, 0.4, 0.6), Headline("b", 12.0, 9, 11.0, 13.0), Headline("c", 0.5, 9)]
+    assert to_html(Report("r", {}, [Section("s", headlines=told)])).count('class="gauge"') == 1
