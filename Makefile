@@ -10,10 +10,10 @@ BIN := .venv/bin
 # The carriers' own requirements are left out on purpose; pip need not warn of it.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
-.PHONY: help setup demo serve test check format bench bench-serving bench-models fuzz soak load train lock clean
+.PHONY: help setup demo serve test check format bench bench-serving bench-models bench-evaluation fuzz soak load train lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready models/zoo/imagenet/1/card.json ## Make .venv for serving and evaluation (no PyTorch) and build imagenet/1
 
@@ -44,6 +44,9 @@ bench-serving: .venv/ready-dev .venv-bench/ready ## Measure serving beside its p
 bench-models: .venv/ready-dev models/zoo/imagenet/1/card.json ## Measure models: real sets, int8, robustness, imports, decoding; runs/bench/models.json
 	$(BIN)/python -m tests.bench.models
 
+bench-evaluation: .venv/ready-dev .venv-peers/ready models/zoo/imagenet/1/card.json ## Measure evaluation: COCO, kills, cost, memory, parity, real sets, other servers; runs/bench/evaluation.json
+	$(BIN)/python -m tests.bench.evaluation
+
 fuzz: .venv/ready-dev .venv-fuzz/ready ## Feed half a million broken inputs to whatever reads them; runs/fuzz/serving.json
 	$(BIN)/python -m tests.fuzz
 
@@ -63,7 +66,7 @@ lock: ## Pin requirements/*.txt again from the extras in pyproject.toml
 	$(PYTHON) requirements/lock.py
 
 clean: ## Remove what set-up and runs made
-	rm -rf .venv .venv-bench .venv-fuzz runs models/zoo/imagenet build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-bench .venv-fuzz .venv-peers runs models/zoo/imagenet build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
@@ -87,6 +90,12 @@ clean: ## Remove what set-up and runs made
 .venv-bench/ready: requirements/bench.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r requirements/bench.txt
+	touch $@
+
+# Stock servers that are not ours, to be evaluated as they are.
+.venv-peers/ready: requirements/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check -r requirements/peers.txt
 	touch $@
 
 # schemathesis brings its own versions of what our tests stand on.

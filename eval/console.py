@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -56,11 +57,13 @@ def bar(quiet: bool) -> Iterator[Callable[[str], Callable[..., None]]]:
 
 
 def save(report: Report, folder: Path) -> None:
-    """report.json, report.md and report.html."""
+    """report.json, report.md and report.html; clock.json, what a clock said."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
     (folder / "report.md").write_text(to_markdown(report), encoding="utf-8")
     (folder / "report.html").write_text(to_html(report), encoding="utf-8")
+    told = json.dumps(dict(report.clock), indent=2, allow_nan=False) + "\n"
+    (folder / "clock.json").write_text(told, encoding="utf-8")
 
 
 def show(report: Report) -> None:

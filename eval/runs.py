@@ -1,31 +1,36 @@
-"""Whole runs, from a URL and a data set to a report; the only place that composes the rest."""
+"""Whole runs, from an endpoint and a data set to a report; the only place that composes the rest."""
 
 from __future__ import annotations
 
+import platform
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eval.collect import Asked, ask_all
-from eval.data.dataset import Dataset, Sample
-from eval.data.tables import open_data
-from eval.errors import EndpointError
-from eval.metrics.base import Metric
-from eval.metrics.tables import metric_for
-from eval.remote.access import endpoint_of, target_of
+from eval.data.dataset import Dataset
+from eval.errors import EndpointError, EvalError
+from eval.journal import Journal
+from eval.metrics.base import Score
+from eval.metrics.sample_size import width_advice
+from eval.recorded import JOURNAL, Recorded, Request
+from eval.remote.access import target_of
 from eval.report.document import Cell, Report
-from eval.report.evaluation import EXAMPLES, evaluation_section, telling
-from eval.target import Target, name_of
-from models.results import Result
+from eval.report.evaluation import evaluation_section
+from eval.report.latency import latency_section
+from eval.scoring import Scored, score
+from eval.spread import Pace, ask
+from eval.target import Access, Target, name_of
 
-__all__ = ["clock", "evaluate", "manifest"]
+__all__ = ["clock", "evaluate", "manifest", "record", "report_of", "reported"]
 
-MOST_ERRORS = 0.01  # of the images; with more, the run is not valid
+WIDE = 0.03  # half an interval that does not tell a few points apart
 
 
 def manifest(target: Target, data: Dataset, **more: Cell) -> dict[str, Cell]:
@@ -45,36 +50,17 @@ def manifest(target: Target, data: Dataset, **more: Cell) -> dict[str, Cell]:
     }
 
 
-def clock(started: float, **more: Cell) -> dict[str, Cell]:
-    """When a run began and how long it took until now; `started` in seconds of the epoch."""
+def clock(started: float, ended: float | None = None, **more: Cell) -> dict[str, Cell]:
+    """When a run began and how long it took, until now or `ended`; seconds of the epoch."""
     return {
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.time() - started, 3),
+        "seconds": round((time.time() if ended is None else ended) - started, 3),
         **more,
     }
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What an evaluation keeps while answers come in."""
-
-    metrics: tuple[Metric[Any, Any], ...]
-    examples: list[tuple[Sample, Result]] = field(default_factory=list)
-    errors: int = 0
-    why: str = ""
-
-    def note(self, asked: Asked) -> None:
-        if asked.answer is None:
-            self.errors, self.why = self.errors + 1, asked.error
-            return
-        for metric in self.metrics:
-            metric.update([asked.answer], [asked.sample.expected])
-        if len(self.examples) < EXAMPLES and telling(asked.answer, asked.sample):
-            self.examples.append((asked.sample, asked.answer))
-
-
 async def evaluate(
-    url: str,
+    access: Access | str,
     data_name: str,
     *,
     model: str | None = None,
@@ -82,41 +68,146 @@ async def evaluate(
     limit: int | None = None,
     batch: int = 16,
     concurrency: int = 4,
+    workers: int = 1,
+    ray: str | None = None,
+    slices: Sequence[str] = (),
+    mapping: Mapping[str, str | None] | None = None,
+    out: Path | None = None,
+    resume: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Every score of one model on one data set, asked over HTTP.
+    """Every score of one model on one data set, asked over the network.
+
+    Args:
+        workers: processes that ask; `ray`: address of a cluster that does, or `local`.
+        slices: what the images are also told apart by.
+        mapping: what the model calls the classes of the data; None drops one.
+        out: folder of the record; without it the record is forgotten at the end.
+        resume: go on with the run that is there.
 
     Raises:
-        EvalError: the model or the data is not there, or they do not fit each other.
+        EvalError: the model or the data is not there, they do not fit each other, the endpoint is gone,
+            or the folder holds another run.
     """
-    target, started = await target_of(url, model, number), time.time()
-    data = open_data(data_name, target.task).in_classes_of(target.labels).first(limit)
-    tally = _Tally(metric_for(target.task, data.labels))
-    async with endpoint_of(target) as endpoint:
-        answers = ask_all(endpoint, data, batch=batch, concurrency=concurrency)
-        done = 0
-        async for asked in answers:
-            tally.note(asked)
-            done += 1
+    target = await target_of(access, model, number)
+    request = Request(target, data_name, limit, tuple(slices), mapping or {})
+    pace = Pace(batch, concurrency, workers, ray)
+    with tempfile.TemporaryDirectory() as forgotten:
+        folder = Path(forgotten) if out is None else out
+        run = _begun(request, folder, resume)
+        with run.journal:
+            return report_of(run, await record(run, pace, progress))
+
+
+def _begun(request: Request, folder: Path, resume: bool) -> Recorded:
+    """The run in the folder if it is to go on, else a new one."""
+    data, path = request.dataset(), folder / JOURNAL
+    told = request.told(len(data))
+    if not path.exists():
+        return Recorded(Journal.create(path, told), request, data)
+    with Journal.open(path) as old:
+        finished, before = old.progress().finished, old.told
+    if not resume:
+        if not finished:
+            raise EvalError(
+                f"{folder} holds a run that did not end; go on with --resume, or choose another --out"
+            )
+        return Recorded(Journal.create(path, told), request, data)
+    if changed := _changed(before, told):
+        raise EvalError(
+            f"{folder} holds a run with another {', '.join(changed)}; repeat its command to go on, "
+            "or choose another --out"
+        )
+    return Recorded(Journal.open(path), request, data)
+
+
+def _changed(before: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
+    """What differs in two requests; how the endpoint is reached may, but for the protocol."""
+    target, other = dict(before["target"]), dict(told["target"])
+    ways = [target.pop("access"), other.pop("access")]
+    same_way = len({tuple(way[name] for name in ("kind", "template", "card")) for way in ways}) == 1
+    names = [name for name in target if target[name] != other.get(name) and name != "url"]
+    names += [name for name in told if name != "target" and before.get(name) != told[name]]
+    return names + ([] if same_way else ["endpoint"])
+
+
+async def record(run: Recorded, pace: Pace, progress: Callable[[int, int], None] | None = None) -> Scored:
+    """Ask what is missing, and keep and score every answer.
+
+    Raises:
+        EvalError: as `evaluate`; what was answered is kept.
+    """
+    run.journal.mark("started", time.time())
+    missing, scored = run.journal.missing(), Scored.of(run)
+    total, done = len(run.data), len(run.data) - len(missing)
+    async with aclosing(ask(run.request, run.data, missing, pace)) as answers:
+        async for rows in answers:
+            run.journal.add(row for row, _ in rows)
+            for row, asked in rows:
+                if asked is not None:
+                    scored.note(asked, row.tags)
+            done += len(rows)
             if progress is not None:
-                progress(done, len(data))
-    if tally.errors == len(data):
-        raise EndpointError(f"no image was answered: {tally.why or 'the data set is empty'}")
-    scores = [score for metric in tally.metrics for score in metric.compute()]
+                progress(done, total)
+    run.journal.mark("finished", time.time())
+    return score(run, scored)
+
+
+def reported(run: Recorded) -> Report:
+    """The report of a run that was recorded, as it was when it ended."""
+    return report_of(run, score(run))
+
+
+def report_of(run: Recorded, scored: Scored) -> Report:
+    """What a run says: equal bytes for equal answers, but for the clock.
+
+    Raises:
+        EndpointError: not one image was answered.
+    """
+    if scored.errors == scored.images:
+        raise EndpointError(f"no image was answered: {scored.why[0][1] if scored.why else 'there are none'}")
+    target, scores = run.target, scored.scores()
     section = evaluation_section(
-        f"{name_of(target)} on {data.name}", target.task, data.labels, tally.metrics, scores,
-        tally.examples, target.claims,
+        f"{name_of(target)} on {run.data.name}", target.task, run.data.labels, scored.metrics, scores,
+        scored.worst.examples, target.claims, slices=scored.scores_of_slices(), errors=scored.why,
+        advice=_advice(scores, scored.images),
     )  # fmt: skip
-    p50, p95, p99 = (round(float(s) * 1e3, 2) for s in np.quantile(endpoint.seconds, [0.5, 0.95, 0.99]))
-    more = {"batch": batch, "concurrency": concurrency, "errors": tally.errors}
-    latency = {"request_p50_ms": p50, "request_p95_ms": p95, "request_p99_ms": p99}
-    prefix = f"{target.model}.{target.version}"
-    figures = {f"{prefix}.{score.name}": score.value for score in scores if ".class." not in score.name}
+    seconds = run.journal.seconds()
+    p50, p95, p99 = (round(float(s) * 1e3, 2) for s in np.quantile(seconds, [0.5, 0.95, 0.99]))
+    prefix = name_of(target).replace("/", ".")
+    figures = {f"{prefix}.{one.name}": one.value for one in scores if ".class." not in one.name}
+    started, finished = run.journal.marked("started"), run.journal.marked("finished")
     return Report(
         section.title,
-        manifest(target, data, **more),
+        manifest(
+            target, run.data, data_digest=scored.digest, errors=scored.errors, seed=0,
+            python=platform.python_version(), numpy=np.__version__, command=_command(run.request),
+        ),
         [section],
-        {**figures, f"{prefix}.errors": tally.errors},
-        valid=tally.errors <= MOST_ERRORS * len(data),
-        clock=clock(started, **latency),
-    )
+        {**figures, f"{prefix}.errors": scored.errors},
+        scored.valid,
+        clock(started or 0.0, finished, request_p50_ms=p50, request_p95_ms=p95, request_p99_ms=p99),
+        [latency_section(seconds)],
+    )  # fmt: skip
+
+
+def _advice(scores: Sequence[Score], images: int) -> list[str]:
+    """What to do about the first score's interval, where it is too wide to tell a few points apart."""
+    first = scores[0]
+    wide = first.low is None or first.high is None or first.high - first.low > 2 * WIDE
+    return [f"{first.name}: {width_advice(first.low, first.high, images, WIDE)}"] if wide else []
+
+
+def _command(request: Request) -> str:
+    """The line that gives the same scores, whoever asks and however often it was interrupted."""
+    target, words = request.target, ["assay", "evaluate", request.target.url, "--data", request.data]
+    words += ["--model", target.model]
+    words += [] if target.version is None else ["--version", str(target.version)]
+    words += [] if request.limit is None else ["--limit", str(request.limit)]
+    words += [word for name in request.slices for word in ("--slice", name)]
+    words += ["--map", "FILE"] if request.mapping else []
+    access = target.access
+    words += [] if access.kind == "auto" else ["--endpoint", access.kind]
+    for name, path in (("--template", access.template), ("--card", access.card)):
+        words += [] if path is None else [name, str(path)]
+    return " ".join(words)

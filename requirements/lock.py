@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 FILES = {
-    "dev": ["serve", "eval", "recipes", "train", "load", "dev"],
+    "dev": ["serve", "eval", "recipes", "train", "load", "ray", "dev"],
     "serve": ["serve"],
     "eval": ["eval"],
     "load": ["load"],

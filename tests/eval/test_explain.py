@@ -161,7 +161,7 @@ def test_the_command_prints_a_line_a_picture_and_writes_the_report(picture: Path
     done = CliRunner().invoke(cli, [*command, "--class", LABELS[1]])
     assert done.exit_code == 0, done.output
     assert "photo.png: <b>thing</b>" in done.output
-    assert {p.name for p in out.iterdir()} == {"report.html", "report.json", "report.md"}
+    assert {p.name for p in out.iterdir()} == {"clock.json", "report.html", "report.json", "report.md"}
 
 
 @pytest.mark.parametrize(

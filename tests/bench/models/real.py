@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.data.tables import open_data
-from eval.report.document import Cell
+from eval.metrics.base import Score
 from eval.runs import evaluate
 from eval.served import served
 from models.card import TaskName
@@ -160,23 +160,28 @@ def scores(url: str, real: Real, data: Path, work: Path) -> list[Row]:
     report = asyncio.run(evaluate(url, named, model=real.name, batch=2))
     if not report.valid:
         raise RuntimeError(f"{real.name} did not answer every image")
-    told = {str(row["score"]): row for row in report.sections[0].tables[-1].rows}
+    told = {score.name: score for score in report.sections[0].scores}
     rows = []
     for metric, claimed in real.claims.items():
         if metric == "miou.present":
             rows.append(Row(real.name, metric, claimed, _present(told, named)))
             continue
-        interval = str(told[metric]["95 % interval"]).split(" to ")
-        low, high = map(float, interval) if len(interval) == 2 else (None, None)
-        rows.append(Row(real.name, metric, claimed, float(str(told[metric]["value"])), low, high))
+        score = told[metric]
+        rows.append(Row(real.name, metric, claimed, _value(score), score.low, score.high))
     return rows
 
 
-def _present(told: Mapping[str, Mapping[str, Cell]], named: str) -> float:
+def _value(score: Score) -> float:
+    if score.value is None:
+        raise RuntimeError(f"{score.name} must have a value, got none")
+    return score.value
+
+
+def _present(told: Mapping[str, Score], named: str) -> float:
     """Mean IoU over the classes of the truth; a class that is only answered does not count."""
     data = open_data(named, "segmentation")
     there = {data.labels[i] for s in data for i in np.unique(np.asarray(s.expected)).tolist() if i != 255}
-    return float(np.mean([float(str(told[f"iou.class.{label}"]["value"])) for label in there]))
+    return float(np.mean([_value(told[f"iou.class.{label}"]) for label in there]))
 
 
 def measure(data: Path) -> list[Row]:
