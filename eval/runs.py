@@ -143,9 +143,7 @@ async def record(run: Recorded, pace: Pace, progress: Callable[[int, int], None]
     async with aclosing(ask(run.request, run.data, missing, pace)) as answers:
         async for rows in answers:
             run.journal.add(row for row, _ in rows)
-            for row, asked in rows:
-                if asked is not None:
-                    scored.note(asked, row.tags)
+            scored.note([(asked, row.tags) for row, asked in rows if asked is not None])
             done += len(rows)
             if progress is not None:
                 progress(done, total)

@@ -6,6 +6,7 @@ import hashlib
 from bisect import insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from eval.collect import Asked
@@ -19,6 +20,7 @@ from models.card import TaskName
 __all__ = ["MOST_ERRORS", "Scored", "score"]
 
 MOST_ERRORS = 0.01  # of the images; with more, the run is not valid
+TOGETHER = 64  # images of a record that are held at once
 ERRORS_TOLD = 20  # that are named in the report; all are counted
 
 
@@ -68,29 +70,49 @@ class Scored:
         """Whether enough was answered for the numbers to mean anything."""
         return self.errors <= MOST_ERRORS * self.images
 
-    def note(self, asked: Asked, tags: Mapping[str, str]) -> None:
-        """Add one image; their order does not matter."""
-        self.noted.add(asked.place)
-        if asked.answer is None:
-            self.errors += 1
-            insort(self.failed, (asked.place, asked.sample.id, asked.error))
-            del self.failed[ERRORS_TOLD:]
-            return
-        try:
-            for metric in self._metrics_of(tags):
-                metric.update([asked.answer], [asked.sample.expected])
-        except ValueError as error:  # a foreign server may answer what is no probability, or another size
-            raise EndpointError(f"the answer to {asked.sample.id} cannot be scored: {error}") from error
-        self.worst.note(asked.sample, asked.answer)
+    def note(self, told: Sequence[tuple[Asked, Mapping[str, str]]]) -> None:
+        """Add images, each with the slices it is in; their order does not matter.
 
-    def _metrics_of(self, tags: Mapping[str, str]) -> list[Metric[Any, Any]]:
-        found = list(self.metrics)
-        for name, value in tags.items():
-            parts = self.slices.setdefault(name, {})
-            if value not in parts:
-                parts[value] = metric_for(self.task, self.labels, part=True, partial=self.partial)
-            found += parts[value]
-        return found
+        Raises:
+            EndpointError: an answer is none that can be scored.
+        """
+        for asked, _ in told:
+            self.noted.add(asked.place)
+            if asked.answer is None:
+                self.errors += 1
+                insort(self.failed, (asked.place, asked.sample.id, asked.error))
+                del self.failed[ERRORS_TOLD:]
+        answered = [(asked, tags) for asked, tags in told if asked.answer is not None]
+        if not answered:
+            return
+        self._update(self.metrics, [asked for asked, _ in answered])
+        parts: dict[tuple[str, str], list[Asked]] = {}
+        for asked, tags in answered:
+            for part in tags.items():
+                parts.setdefault(part, []).append(asked)
+        for (name, value), inside in parts.items():
+            self._update(self._part(name, value), inside)
+        for asked, _ in answered:
+            if asked.answer is not None:
+                self.worst.note(asked.sample, asked.answer)
+
+    def _update(self, metrics: Sequence[Metric[Any, Any]], answered: Sequence[Asked]) -> None:
+        try:
+            for metric in metrics:
+                metric.update([a.answer for a in answered], [a.sample.expected for a in answered])
+        except ValueError as error:  # a foreign server may answer what is no probability, or another size
+            if len(answered) == 1:
+                name = answered[0].sample.id
+                raise EndpointError(f"the answer to {name} cannot be scored: {error}") from error
+            for one in answered:
+                self._update(metrics, [one])
+            raise
+
+    def _part(self, name: str, value: str) -> tuple[Metric[Any, Any], ...]:
+        parts = self.slices.setdefault(name, {})
+        if value not in parts:
+            parts[value] = metric_for(self.task, self.labels, part=True, partial=self.partial)
+        return parts[value]
 
     def scores(self) -> list[Score]:
         """Every score of the answered images."""
@@ -116,8 +138,9 @@ def score(run: Recorded, begun: Scored | None = None) -> Scored:
         EndpointError: an answer is none that can be scored.
     """
     scored = Scored.of(run) if begun is None else begun
-    for row, asked in run.rows(but=scored.noted):
-        scored.note(asked, row.tags)
+    rows = run.rows(but=scored.noted)
+    while some := [(asked, row.tags) for row, asked in islice(rows, TOGETHER)]:
+        scored.note(some)
     digest = hashlib.blake2b(digest_size=16)
     for row in run.journal.rows():
         digest.update(f"{row.id}\0{row.digest}\0{row.truth}\0".encode())

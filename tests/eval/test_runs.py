@@ -269,3 +269,15 @@ def test_a_run_of_nothing(ask: Callable[..., Report]) -> None:
 
 def _raise(words: str) -> None:
     raise EndpointError(words)
+
+
+def test_an_answer_that_is_none_is_named(ask: Callable[..., Report]) -> None:
+    class Odd(Shade):
+        async def predict_files(self, files: Sequence[bytes]) -> list[Classification]:
+            answers = await super().predict_files(files)
+            if self.asked[0] in files:
+                answers[1] = Classification(np.array([0.5, 0.5], np.float32))
+            return answers
+
+    with pytest.raises(EndpointError, match=r"the answer to dark/01.png cannot be scored: .*3 classes"):
+        ask(Odd(), concurrency=1)
