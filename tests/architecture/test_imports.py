@@ -18,7 +18,7 @@ HEAVY = {
     "_bentoml_sdk": ("service/", "eval/app.py"),
     "onnxruntime": ("models/runtime.py", "models/optimise/"),
     "aiohttp": ("eval/remote/",),
-    "starlette": ("service/",),
+    "starlette": ("service/", "eval/app.py", "eval/jobs/routes.py"),
     "simplejpeg": ("models/decoding.py",),
     "PIL": (
         "models/decoding.py",
