@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import click
 
-from eval.commands import audit, evaluate, explain, models, parity
+from eval.commands import (
+    audit,
+    compare,
+    data,
+    evaluate,
+    explain,
+    gate,
+    models,
+    parity,
+    probe,
+    report,
+    under_load,
+)
 
 __all__ = ["cli"]
 
-VERBS = (models, evaluate, audit, parity, explain)
+VERBS = (models, probe, evaluate, compare, gate, audit, parity, under_load, explain, report, data)
 
 
 @click.group(
