@@ -15,7 +15,7 @@ from eval.comparison.columns import Columns
 from eval.comparison.judged import MARGIN
 from eval.comparison.states import comparable
 from eval.metrics.base import Resampled
-from eval.metrics.intervals import NORMAL, Interval, bootstrap, bootstrap_sums, mcnemar_exact
+from eval.metrics.intervals import bootstrap, bootstrap_sums, mcnemar_exact, widened
 from eval.metrics.labels import distinct
 from eval.metrics.multiple import holm
 from eval.metrics.paired import SCORES, Difference, tango
@@ -32,9 +32,7 @@ __all__ = [
     "by_class",
     "by_slice",
     "key_scores",
-    "reach",
     "scores_of",
-    "widened",
 ]
 
 KEY: Mapping[TaskName, tuple[str, ...]] = {
@@ -86,15 +84,6 @@ class SliceChange:
     better: int
     worse: int
     p: float
-
-
-def reach(images: int, confidence: float = 0.95) -> float:
-    """How far a share may be from what `images` alike images say: z^2 / (n + z^2), as Wilson's and Tango's.
-
-    A bootstrap of images that are all alike has no width at all; this is what it gets instead.
-    """
-    z = NORMAL.inv_cdf(0.5 + confidence / 2)
-    return z * z / (images + z * z)
 
 
 def key_scores(columns: Columns, **how: Any) -> list[Paired]:
@@ -178,14 +167,6 @@ def _drawn(
         difference = Difference(value, *widened(interval, n, confidence), n, _lower(name))
         told.append(Paired(name, defined(one), defined(other), difference))
     return told
-
-
-def widened(interval: Interval, images: int, confidence: float = 0.95) -> Interval:
-    """The interval; one of no width reaches as far as `reach` says."""
-    low, high = interval
-    if low is None or high is None or low < high:
-        return interval
-    return low - reach(images, confidence), high + reach(images, confidence)
 
 
 def better_and_worse(columns: Columns, where: Array | None = None) -> tuple[int, int]:

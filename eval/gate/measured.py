@@ -10,13 +10,12 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from eval.comparison.differences import widened
 from eval.comparison.states import known, states
 from eval.data.slices import slicer
 from eval.errors import EvalError
 from eval.metrics.base import Metric, Resampled, Score
 from eval.metrics.calibration import CalibrationMetric
-from eval.metrics.intervals import NONE, Method, bootstrap, clopper_pearson
+from eval.metrics.intervals import NONE, Method, bootstrap, clopper_pearson, widened
 from eval.recorded import Recorded
 from eval.report.document import Check, Report
 from eval.scoring import MOST_ERRORS

@@ -24,7 +24,9 @@ __all__ = [
     "by_index",
     "clopper_pearson",
     "mcnemar_exact",
+    "reach",
     "resample",
+    "widened",
     "wilson",
 ]
 
@@ -174,6 +176,23 @@ def bootstrap_sums(
     draws = _stack(statistic(times.astype(np.float64) @ rows) for times in drawn)
     left_out = statistic(total - rows) if method == "bca" else None
     return _intervals(point, draws, left_out, confidence)
+
+
+def reach(images: int, confidence: float = 0.95) -> float:
+    """How far a share may be from what `images` alike images say: z^2 / (n + z^2), as Wilson's and Tango's.
+
+    A bootstrap of images that are all alike has no width at all; this is what it gets instead.
+    """
+    z = NORMAL.inv_cdf(0.5 + confidence / 2)
+    return z * z / (images + z * z)
+
+
+def widened(interval: Interval, images: int, confidence: float = 0.95) -> Interval:
+    """The interval; one of no width reaches as far as `reach` says."""
+    low, high = interval
+    if low is None or high is None or low < high:
+        return interval
+    return low - reach(images, confidence), high + reach(images, confidence)
 
 
 def by_index(statistic: Callable[[Array], float | None]) -> Callable[[Array], Array]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from eval.metrics.base import Metric, Resampled
-from eval.metrics.intervals import NORMAL, Interval, Method, bootstrap
+from eval.metrics.intervals import NORMAL, Interval, Method, bootstrap, widened
 from eval.metrics.pairs import require_pairs
 from eval.metrics.ratios import defined
 from eval.metrics.tables import METRICS
@@ -110,6 +110,9 @@ def paired_bootstrap(
 
     Every resample draws the same images for both, so that what is hard for both cancels.
 
+    Differences: where no resample differs from any other, the interval reaches to both sides as far as
+    `eval.metrics.intervals.reach` says: ten pictures that agree do not prove that all do.
+
     Args:
         first, second: int64 `(R, images)`, how often each image counts -> float64 `(R, 1)`, NaN = undefined.
     """
@@ -120,7 +123,7 @@ def paired_bootstrap(
 
     value = defined(float(apart(np.ones((1, images), np.int64))[0, 0])) if images else None
     (interval,) = bootstrap(apart, images, resamples=resamples, seed=seed, method=method)
-    return value, interval
+    return value, widened(interval, images)
 
 
 def paired_difference(

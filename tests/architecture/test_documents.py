@@ -11,6 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from eval.cli import cli
 from eval.data.tables import READERS
+from eval.jobs.settings import JobSettings
 from service import telemetry
 from service.errors import ServiceError
 from service.settings import ServiceSettings
@@ -30,6 +31,11 @@ def errors(cls: type[ServiceError] = ServiceError) -> set[tuple[str, str]]:
 def test_every_setting_is_told() -> None:
     told = set(re.findall(r"`(ASSAY_\w+)`", section("Settings")))
     assert told == {f"ASSAY_{name.upper()}" for name in ServiceSettings.model_fields}
+
+
+def test_every_setting_of_the_evaluation_service_is_told() -> None:
+    told = re.findall(r"^\| `(ASSAY_EVAL_\w+)`", section("Evaluation over REST"), flags=re.M)
+    assert set(told) == {f"ASSAY_EVAL_{name.upper()}" for name in JobSettings.model_fields}
 
 
 def test_every_error_is_told() -> None:

@@ -18,12 +18,11 @@ from eval.comparison.differences import (
     by_class,
     by_slice,
     key_scores,
-    reach,
     scores_of,
 )
 from eval.comparison.states import comparable, known, states
 from eval.data.dataset import Sample
-from eval.metrics.intervals import wilson
+from eval.metrics.intervals import reach, wilson
 from eval.metrics.multiple import holm
 from eval.metrics.paired import paired_difference, tango
 from eval.recorded import recorded
