@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from eval.errors import EndpointError, Refused
+from eval.errors import EndpointError, Gone, Refused
 from eval.remote import http
-from eval.remote.http import Gone, Http, words_of
+from eval.remote.http import Http, words_of
 from tests.eval.remote.services import Reply, Request, Service, error, said
 
 
