@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 
@@ -15,9 +16,9 @@ from eval.data.dataset import Dataset, Expected, Sample
 from eval.endpoint import RemoteEndpoint
 from eval.errors import EndpointError, Gone, Refused
 from eval.metrics.truth import Objects
-from models.results import Result
+from models.results import Classification, Detections, Result, Segmentation
 
-__all__ = ["Asked", "ask_all", "asked", "digest_of", "truth_of"]
+__all__ = ["Asked", "ask_all", "asked", "digest_of", "misfit", "truth_of"]
 
 GIVE_UP = 8  # requests in a row without an answer: the endpoint is gone
 
@@ -53,54 +54,95 @@ def truth_of(expected: Expected) -> str:
     return digest_of(repr(expected.shape).encode() + np.ascontiguousarray(expected).tobytes())
 
 
+def misfit(answer: Result, expected: Expected, classes: int) -> str:
+    """Why an answer cannot be held against the truth; empty where it can. Foreign servers answer anything."""
+    if isinstance(answer, Classification) and isinstance(expected, int):
+        if len(answer.scores) != classes:
+            return f"there must be {classes} scores, one a class, got {len(answer.scores)}"
+        low, high = float(answer.scores.min()), float(answer.scores.max())
+        return "" if low >= 0 and high <= 1 else f"scores must be in [0, 1], got {low:g} to {high:g}"
+    if isinstance(answer, Detections) and isinstance(expected, Objects):
+        if answer.masks is None or expected.masks is None or not (len(answer) and len(expected)):
+            return ""
+        return _unlike(answer.masks.shape[1:], expected.masks.shape[1:])
+    if isinstance(answer, Segmentation) and isinstance(expected, np.ndarray):
+        return _unlike(answer.labels.shape, expected.shape)
+    return f"an answer must be of the data's task, got {type(answer).__name__}"
+
+
+def _unlike(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    return "" if shape == wanted else f"a map must be {wanted} like the truth, got {shape}"
+
+
+@dataclass(slots=True)
+class _Silence:
+    """Requests in a row that got no answer, and why the last one did not."""
+
+    requests: int = 0
+    why: str = ""
+
+    @property
+    def over(self) -> bool:
+        return self.requests >= GIVE_UP
+
+
 async def asked(
     endpoint: RemoteEndpoint, data: Dataset, places: Iterable[int], *, batch: int, concurrency: int
 ) -> AsyncGenerator[list[Asked], None]:
     """The samples at `places` with their answers, a request at a time, in the order answers come.
 
     The original file is sent, byte for byte. At most `concurrency` requests of `batch` images are held
-    in memory.
+    in memory. What is asked together and gets no answer is asked again one by one: which images have
+    none does not depend on `batch`.
 
     Raises:
         EndpointError: nobody listens, or eight requests in a row got no answer.
     """
-    waiting, silent = _batches(places, batch), 0
-    under_way: set[asyncio.Task[tuple[list[Asked], int]]] = set()
+    waiting, silence = _batches(places, batch), _Silence()
+    under_way: set[asyncio.Task[list[Asked]]] = set()
     try:
         while True:
             for chosen in islice(waiting, concurrency - len(under_way)):
-                under_way.add(asyncio.create_task(_request(endpoint, [(p, data[p]) for p in chosen])))
+                samples = [(place, data[place]) for place in chosen]
+                under_way.add(asyncio.create_task(_request(endpoint, samples, silence)))
             if not under_way:
                 return
-            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for answers, unheard in (task.result() for task in done):
-                silent = silent + unheard if unheard else 0
-                yield answers
-                if silent >= GIVE_UP:
-                    raise EndpointError(f"no more is asked, nobody answers: {answers[-1].error}")
+            done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                under_way.discard(task)
+                yield task.result()
+            if silence.over:
+                raise EndpointError(f"no more is asked, nobody answers: {silence.why}")
     finally:
         for task in under_way:
             task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
 
 async def _request(
-    endpoint: RemoteEndpoint, samples: Sequence[tuple[int, Sample]]
-) -> tuple[list[Asked], int]:
-    """The answers of one request, and by how much the endpoint was not heard: 0 where it was."""
+    endpoint: RemoteEndpoint, samples: Sequence[tuple[int, Sample]], silence: _Silence
+) -> list[Asked]:
+    """The samples of one request with their answers; fewer when the endpoint is given up meanwhile."""
+    if silence.over:
+        return []
     began = time.perf_counter()
     try:
         answers = await endpoint.predict_files([sample.file for _, sample in samples])
-    except Refused as error:
-        if len(samples) > 1:  # find the one that was not taken
-            each = [await _request(endpoint, [one]) for one in samples]
-            return [one for found, _ in each for one in found], 0
-        return [Asked(sample, None, str(error), place) for place, sample in samples], 0
+        if len(answers) != len(samples):
+            raise EndpointError(f"there must be {len(samples)} answers, one an image, got {len(answers)}")
     except EndpointError as error:
-        silent = GIVE_UP if isinstance(error, Gone) else 1
-        return [Asked(sample, None, str(error), place) for place, sample in samples], silent
+        silence.why = str(error)
+        if isinstance(error, Refused):  # so somebody is there
+            silence.requests = 0
+        else:
+            silence.requests += GIVE_UP if isinstance(error, Gone) else 1
+        if len(samples) == 1 or silence.over:
+            return [Asked(sample, None, str(error), place) for place, sample in samples]
+        return [found for one in samples for found in await _request(endpoint, [one], silence)]
+    silence.requests = 0
     seconds = time.perf_counter() - began
     told = zip(samples, answers, strict=True)
-    return [Asked(sample, answer, "", place, seconds) for (place, sample), answer in told], 0
+    return [Asked(sample, answer, "", place, seconds) for (place, sample), answer in told]
 
 
 async def ask_all(
@@ -113,11 +155,13 @@ async def ask_all(
     """
     early: dict[int, Asked] = {}
     following = 0
-    async for answers in asked(endpoint, data, range(len(data)), batch=batch, concurrency=concurrency):
-        early.update((one.place, one) for one in answers)
-        while following in early:
-            yield early.pop(following)
-            following += 1
+    told = asked(endpoint, data, range(len(data)), batch=batch, concurrency=concurrency)
+    async with aclosing(told):
+        async for answers in told:
+            early.update((one.place, one) for one in answers)
+            while following in early:
+                yield early.pop(following)
+                following += 1
 
 
 def _batches(places: Iterable[int], size: int) -> Iterator[list[int]]:

@@ -11,9 +11,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from eval.attacks import wave
+from eval.errors import EvalError
 from eval.report.document import Report
 from eval.report.html import to_html
 from eval.report.markdown import shown, to_markdown
@@ -57,18 +58,34 @@ def bar(quiet: bool) -> Iterator[Callable[[str], Callable[..., None]]]:
 
 
 def save(report: Report, folder: Path) -> None:
-    """report.json, report.md and report.html; clock.json, what a clock said."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
-    (folder / "report.md").write_text(to_markdown(report), encoding="utf-8")
-    (folder / "report.html").write_text(to_html(report), encoding="utf-8")
+    """report.json, report.md and report.html; clock.json, what a clock said.
+
+    Raises:
+        EvalError: they cannot be written.
+    """
     told = json.dumps(dict(report.clock), indent=2, allow_nan=False) + "\n"
-    (folder / "clock.json").write_text(told, encoding="utf-8")
+    files = {
+        "report.json": report.to_json(),
+        "report.md": to_markdown(report),
+        "report.html": to_html(report),
+        "clock.json": told,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise EvalError(f"the report cannot be written to {folder}: {error.strerror}") from error
+
+
+def _console() -> Console:
+    """Prints names and paths as they are: `[b]` and `:x:` are no markup in them."""
+    return Console(markup=False, emoji=False)
 
 
 def show(report: Report) -> None:
     """Key figures and raised flags of every section."""
-    console = Console()
+    console = _console()
     for section in report.sections:
         table = Table("figure", "value", "95 % interval", "n", title=section.title, title_justify="left")
         for h in section.headlines:
@@ -77,7 +94,8 @@ def show(report: Report) -> None:
         console.print(table)
         for flag in section.flags:
             if flag.raised:
-                console.print(f"[bold red]flag {flag.name}[/]: {flag.evidence}. {flag.means} {flag.do}")
+                console.print(f"flag {flag.name}", style="bold red", end=": ")
+                console.print(f"{flag.evidence}. {flag.means} {flag.do}")
 
 
 def finish(report: Report, out: Path | None) -> None:
@@ -85,7 +103,7 @@ def finish(report: Report, out: Path | None) -> None:
     show(report)
     if out is not None:
         save(report, out)
-        Console().print(f"wrote {out / 'report.html'}, report.json, report.md", soft_wrap=True)
+        _console().print(f"wrote {out / 'report.html'}, report.json, report.md", soft_wrap=True)
     if not report.valid:
         Console(stderr=True).print("not valid: over 1 % of the images got no answer")
         sys.exit(INVALID)
@@ -93,10 +111,10 @@ def finish(report: Report, out: Path | None) -> None:
 
 def show_models(served: Sequence[Mapping[str, Any]]) -> None:
     """One line for each version."""
-    table = Table("model", "task", "classes", "input", "state", "claims")
+    table = Table(Column("model", no_wrap=True), "task", "classes", "input", "state", "claims")
     for m in served:
         claims = ", ".join(f"{c['metric']} {c['value']:.4f}" for c in m["claims"])
         size = f"{m['input']['height']} x {m['input']['width']}"
         state = m["state"] if not m["error"] else f"{m['state']}: {m['error']}"
         table.add_row(f"{m['name']}/{m['version']}", m["task"], str(len(m["labels"])), size, state, claims)
-    Console().print(table)
+    _console().print(table)

@@ -8,7 +8,9 @@ they are the same whoever asked, in whatever order, in however many pieces.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,10 +20,14 @@ from typing import Any, Self
 
 from eval.errors import EvalError
 
-__all__ = ["Journal", "Progress", "Row", "progress"]
+__all__ = ["Journal", "Progress", "Row", "alone", "begun", "progress"]
 
 SCHEMA = 1
 TABLES = f"""
+BEGIN IMMEDIATE;
+DROP TABLE IF EXISTS told;
+DROP TABLE IF EXISTS answers;
+DROP TABLE IF EXISTS marks;
 CREATE TABLE told (body TEXT NOT NULL);
 CREATE TABLE answers (
   place INTEGER PRIMARY KEY,  -- of the sample in the data
@@ -79,18 +85,26 @@ class Journal:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path, self._connection = path, connection
         self.told: dict[str, Any] = json.loads(connection.execute("SELECT body FROM told").fetchone()[0])
+        self._images = int(self.told["images"])
 
     @classmethod
     def create(cls, path: Path, told: Mapping[str, Any]) -> Self:
-        """A new, empty record of what is asked for."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for old in (path, *_beside(path)):
-            old.unlink(missing_ok=True)
-        connection = _connected(path)
-        connection.executescript(f"BEGIN; {TABLES}")
-        connection.execute("INSERT INTO told VALUES (?)", (json.dumps(told, allow_nan=False),))
-        connection.commit()
-        return cls(path, connection)
+        """A new, empty record of what is asked for; an old one stays until the new one is there.
+
+        Raises:
+            EvalError: nothing can be written there.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.closing(sqlite3.connect(path, timeout=30)) as connection:
+                connection.executescript(TABLES)
+                connection.execute("INSERT INTO told VALUES (?)", (json.dumps(told, allow_nan=False),))
+                connection.commit()
+        except (OSError, sqlite3.Error) as error:
+            raise EvalError(
+                f"no run can be recorded in {path.parent}: {error}; choose another --out"
+            ) from error
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -106,10 +120,14 @@ class Journal:
                 connection = undone.enter_context(contextlib.closing(_connected(path)))
                 (edition,) = connection.execute("PRAGMA user_version").fetchone()
                 if edition != SCHEMA:
-                    raise EvalError(f"{path} must be of edition {SCHEMA}, got {edition}; run it anew")
+                    raise EvalError(
+                        f"{path} must be of edition {SCHEMA}, got {edition}; run it anew with another --out"
+                    )
                 journal = cls(path, connection)
-            except (sqlite3.Error, TypeError, ValueError) as error:
-                raise EvalError(f"{path} cannot be read as the record of a run: {error}") from error
+            except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
+                raise EvalError(
+                    f"{path} cannot be read as the record of a run: {error}; choose another folder"
+                ) from error
             undone.pop_all()
             return journal
 
@@ -122,28 +140,33 @@ class Journal:
         self._connection.close()
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Keep rows for good; all of them or none."""
+        """Keep rows for good; all of them or none.
+
+        Raises:
+            EvalError: the disk takes no more.
+        """
         values = [
             (r.place, r.id, r.digest, r.truth, r.answer, r.error, json.dumps(dict(r.tags)), r.seconds)
             for r in rows
         ]
-        with self._connection:
+        with _one_line(self.path), self._connection:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values
             )
 
     def rows(self) -> Iterator[Row]:
         """Every row so far, in the order of the data; one at a time."""
-        told = self._connection.execute("SELECT * FROM answers ORDER BY place")
-        for *facts, tags, seconds in told:
-            place, sample, digest, truth, answer, error = facts
-            yield Row(place, sample, digest, truth, answer, error, json.loads(tags), seconds)
+        with _one_line(self.path):
+            told = self._connection.execute("SELECT * FROM answers ORDER BY place")
+            for *facts, tags, seconds in told:
+                place, sample, digest, truth, answer, error = facts
+                yield Row(place, sample, digest, truth, answer, error, json.loads(tags), seconds)
 
     def missing(self) -> list[int]:
         """The places that have no answer yet, in order; what failed is asked again."""
         there = self._connection.execute("SELECT place FROM answers WHERE answer IS NOT NULL")
         done = {place for (place,) in there}
-        return [place for place in range(int(self.told["images"])) if place not in done]
+        return [place for place in range(self._images) if place not in done]
 
     def seconds(self) -> list[float]:
         """How long every answered image took, as its sender saw it: the request it was in."""
@@ -152,7 +175,7 @@ class Journal:
 
     def mark(self, name: str, at: float) -> float:
         """The time of that name, seconds of the epoch; `at` when it has none yet."""
-        with self._connection:
+        with _one_line(self.path), self._connection:
             self._connection.execute("INSERT OR IGNORE INTO marks VALUES (?, ?)", (name, at))
         (kept,) = self._connection.execute("SELECT at FROM marks WHERE name = ?", (name,)).fetchone()
         return float(kept)
@@ -166,7 +189,44 @@ class Journal:
         """How far the run is."""
         count = "SELECT COUNT(*), COUNT(*) - COUNT(answer) FROM answers"
         done, errors = self._connection.execute(count).fetchone()
-        return Progress(done, int(self.told["images"]), errors, self.marked("finished") is not None)
+        return Progress(done, self._images, errors, self.marked("finished") is not None)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else records in a folder meanwhile; the kernel gives it back however this process ends.
+
+    Raises:
+        EvalError: somebody does, or there can be no such folder.
+    """
+    with contextlib.ExitStack() as given_back:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held = os.open(folder, os.O_RDONLY)
+            given_back.callback(os.close, held)
+        except OSError as error:
+            raise EvalError(
+                f"no run can be recorded in {folder}: {error.strerror}; choose another --out"
+            ) from error
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EvalError(
+                f"another process records a run in {folder} now; let it end, or choose another --out"
+            ) from error
+        except OSError:  # some network file systems lock no folders
+            pass
+        yield
+
+
+def begun(path: Path) -> bool:
+    """Whether there is a record, or anything else; what was killed before it held a run is none."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as opened:
+            (tables,) = opened.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
+            return bool(tables)
+    except sqlite3.Error:
+        return path.exists()
 
 
 def progress(path: Path) -> Progress | None:
@@ -179,8 +239,11 @@ def progress(path: Path) -> Progress | None:
 
 
 def _connected(path: Path) -> sqlite3.Connection:
+    written = path.with_name(f"{path.name}-wal").exists()  # and not yet put into its place
+    if not written and not all(os.access(place, os.W_OK) for place in (path, path.parent)):
+        return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
     connection = sqlite3.connect(path, timeout=30)
-    with contextlib.suppress(sqlite3.OperationalError):  # a folder that may only be read
+    with contextlib.suppress(sqlite3.OperationalError):  # somebody is at it just now
         connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(
         "PRAGMA synchronous = NORMAL"
@@ -188,5 +251,14 @@ def _connected(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _beside(path: Path) -> list[Path]:
-    return [path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal")]
+@contextlib.contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    """Tell what is wrong with the disk or the file, and not where in our code it was noticed."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):  # our own mistakes
+        raise
+    except sqlite3.DatabaseError as error:
+        raise EvalError(
+            f"{path} failed: {error}; what it holds stays, mend the cause and go on with --resume"
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ class Recorded:
         return self.request.slices
 
     def __iter__(self) -> Iterator[Asked]:
-        """Raises DatasetError when a file is no longer the one that was sent."""
+        """Raises DatasetError when a file is no longer what was sent, EvalError for a damaged record."""
         return (asked for _, asked in self.rows())
 
     def rows(self, but: Container[int] = ()) -> Iterator[tuple[Row, Asked]]:
@@ -109,7 +110,10 @@ class Recorded:
                     f"{sample.id} of {self.data.name} is not what was sent as {row.id}: "
                     "the data changed since the run began. Put it back, or run anew"
                 )
-            answer = None if row.answer is None else unpack(row.answer)
+            try:
+                answer = None if row.answer is None else unpack(row.answer)
+            except ValueError as error:
+                raise EvalError(f"{self.journal.path} is damaged at {row.id}: {error}; run anew") from error
             yield row, Asked(sample, answer, row.error, row.place, row.seconds)
 
 
@@ -119,11 +123,13 @@ def recorded(folder: Path) -> Recorded:
     Raises:
         EvalError: there is none, or its data is no longer there.
     """
-    journal = Journal.open(folder / JOURNAL)
-    request = Request.of(journal.told)
-    data = request.dataset()
-    if len(data) != journal.told["images"]:
-        raise DatasetError(
-            f"{request.data} had {journal.told['images']} images when the run began, now {len(data)}"
-        )
-    return Recorded(journal, request, data)
+    with ExitStack() as undone:
+        journal = undone.enter_context(Journal.open(folder / JOURNAL))
+        request = Request.of(journal.told)
+        data = request.dataset()
+        if len(data) != journal.told["images"]:
+            raise DatasetError(
+                f"{request.data} had {journal.told['images']} images when the run began, now {len(data)}"
+            )
+        undone.pop_all()
+        return Recorded(journal, request, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 
 from eval.data.dataset import Dataset
 from eval.errors import EndpointError, EvalError
-from eval.journal import Journal
+from eval.journal import Journal, alone, begun
 from eval.metrics.base import Score
 from eval.metrics.sample_size import width_advice
 from eval.recorded import JOURNAL, Recorded, Request
@@ -94,19 +95,20 @@ async def evaluate(
     pace = Pace(batch, concurrency, workers, ray)
     with tempfile.TemporaryDirectory() as forgotten:
         folder = Path(forgotten) if out is None else out
-        run = _begun(request, folder, resume)
-        with run.journal:
-            return report_of(run, await record(run, pace, progress))
+        with alone(folder):
+            run = _begun(request, folder, resume)
+            with run.journal:
+                return report_of(run, await record(run, pace, progress))
 
 
 def _begun(request: Request, folder: Path, resume: bool) -> Recorded:
     """The run in the folder if it is to go on, else a new one."""
     data, path = request.dataset(), folder / JOURNAL
     told = request.told(len(data))
-    if not path.exists():
+    if not begun(path):
         return Recorded(Journal.create(path, told), request, data)
     with Journal.open(path) as old:
-        finished, before = old.progress().finished, old.told
+        finished, before = old.progress().finished, Request.of(old.told).told(int(old.told["images"]))
     if not resume:
         if not finished:
             raise EvalError(
@@ -147,8 +149,29 @@ async def record(run: Recorded, pace: Pace, progress: Callable[[int, int], None]
             done += len(rows)
             if progress is not None:
                 progress(done, total)
+    if missing:
+        await _unchanged(run.target)
     run.journal.mark("finished", time.time())
     return score(run, scored)
+
+
+async def _unchanged(target: Target) -> None:
+    """See that the model is still the one that was asked; a version may be put in the place of its like.
+
+    Raises:
+        EndpointError: it is not, so that nobody knows which of the two gave which answer.
+    """
+    if not target.sha256:  # nobody tells
+        return
+    try:
+        now = await target_of(target.access, target.model, target.version)
+    except EvalError:  # gone since; what it answered stands
+        return
+    if now.sha256 and now.sha256 != target.sha256:
+        raise EndpointError(
+            f"{name_of(target)} became another model while it was asked: sha256 {target.sha256[:12]}, now "
+            f"{now.sha256[:12]}. Its answers may be of either: run anew with another --out"
+        )
 
 
 def reported(run: Recorded) -> Report:
@@ -208,4 +231,4 @@ def _command(request: Request) -> str:
     words += [] if access.kind == "auto" else ["--endpoint", access.kind]
     for name, path in (("--template", access.template), ("--card", access.card)):
         words += [] if path is None else [name, str(path)]
-    return " ".join(words)
+    return shlex.join(words)

@@ -12,6 +12,8 @@ from typing import Any
 from eval.collect import Asked
 from eval.errors import EndpointError
 from eval.metrics.base import Metric, Score
+from eval.metrics.classification import ClassificationMetric
+from eval.metrics.intervals import wilson
 from eval.metrics.tables import metric_for
 from eval.recorded import Recorded
 from eval.report.worst import Worst
@@ -115,8 +117,18 @@ class Scored:
         return parts[value]
 
     def scores(self) -> list[Score]:
-        """Every score of the answered images."""
-        return _read(self.metrics)
+        """Every score of the answered images, and accuracy of all of them where some got no answer."""
+        return _read(self.metrics) + self._effective()
+
+    def _effective(self) -> list[Score]:
+        """Whoever asks and hears nothing has no right answer either."""
+        first = self.metrics[0]
+        if not self.errors or not isinstance(first, ClassificationMetric):
+            return []
+        right = int(first.confusion.trace())
+        rule = "assay/effective_accuracy,no_answer=wrong"
+        interval = wilson(right, self.images)
+        return [Score("effective_accuracy", right / self.images, self.images, rule, *interval)]
 
     def scores_of_slices(self) -> dict[str, dict[str, list[Score]]]:
         """Slice -> value -> its scores, both in sorted order."""

@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib import import_module
-from multiprocessing import connection, get_context, parent_process
+from itertools import islice
+from multiprocessing import connection, get_context
 from typing import Any, TypeAlias
 
-from eval.collect import Asked, asked, digest_of, truth_of
+from eval.collect import Asked, asked, digest_of, misfit, truth_of
 from eval.data.dataset import Dataset, Sample
 from eval.data.slices import slicer
 from eval.errors import EvalError
@@ -54,6 +56,7 @@ class Pace:
 Tag: TypeAlias = Callable[[Sample], Mapping[str, str]]
 # Rows as they come, each with its sample and answer where this process has them.
 Rows: TypeAlias = AsyncGenerator[list[tuple[Row, Asked | None]], None]
+Shard: TypeAlias = tuple[list[Row], EvalError | None]  # what was answered, and what ended it before its end
 
 
 async def ask(request: Request, data: Dataset, places: Sequence[int], pace: Pace) -> Rows:
@@ -80,7 +83,14 @@ async def _ask_here(request: Request, data: Dataset, places: Iterable[int], pace
         told = asked(endpoint, data, places, batch=pace.batch, concurrency=pace.concurrency)
         async with aclosing(told):
             async for answers in told:
-                yield [(_row(one, tag), one) for one in answers]
+                fitting = [_fitting(one, len(data.labels)) for one in answers]
+                yield [(_row(one, tag), one) for one in fitting]
+
+
+def _fitting(one: Asked, classes: int) -> Asked:
+    """What came back; an answer that cannot be scored is none, or the whole run could never be."""
+    why = "" if one.answer is None else misfit(one.answer, one.sample.expected, classes)
+    return replace(one, answer=None, error=f"the answer cannot be scored: {why}") if why else one
 
 
 def _row(one: Asked, tag: Tag) -> Row:
@@ -90,14 +100,21 @@ def _row(one: Asked, tag: Tag) -> Row:
     return Row(one.place, sample.id, *digests, answer, one.error, tag(sample), one.seconds)
 
 
-def ask_shard(request: Request, places: Sequence[int], pace: Pace) -> list[Row]:
+def ask_shard(request: Request, places: Sequence[int], pace: Pace) -> Shard:
     """The rows of one shard, asked from a process of its own."""
+    return asyncio.run(_rows(request, places, pace))
 
-    async def rows() -> list[Row]:
-        answers = _ask_here(request, _opened(json.dumps(request.told(0))), places, pace)
-        return [row async for some in answers for row, _ in some]
 
-    return asyncio.run(rows())
+async def _rows(request: Request, places: Sequence[int], pace: Pace) -> Shard:
+    kept: list[Row] = []
+    try:
+        data = _opened(json.dumps(request.told(0)))
+        async with aclosing(_ask_here(request, data, places, pace)) as answers:
+            async for some in answers:
+                kept += [row for row, _ in some]
+    except EvalError as error:
+        return kept, error
+    return kept, None
 
 
 @lru_cache(maxsize=1)
@@ -111,31 +128,53 @@ def _shards(places: Sequence[int], pace: Pace) -> list[Sequence[int]]:
     return [places[start : start + size] for start in range(0, len(places), size)]
 
 
+def _shared(request: Request, workers: int) -> Request:
+    """The same for one of several workers, who together ask no more than was allowed."""
+    target, most = request.target, request.target.access.max_qps
+    if most is None:
+        return request
+    access = replace(target.access, max_qps=most / max(workers, 1))
+    return replace(request, target=replace(target, access=access))
+
+
 async def ask_over_processes(request: Request, places: Sequence[int], pace: Pace) -> Rows:
-    """Shards asked by processes of this machine."""
-    loop = asyncio.get_running_loop()
-    context = get_context("spawn")
-    with ProcessPoolExecutor(pace.workers, mp_context=context, initializer=_leave_with_parent) as pool:
-        waiting = {
-            loop.run_in_executor(pool, ask_shard, request, shard, pace) for shard in _shards(places, pace)
-        }
-        try:
-            for done in asyncio.as_completed(waiting):
-                yield [(row, None) for row in await done]
-        except BrokenProcessPool as error:
-            raise EvalError(f"a worker ended: {error}; go on with --resume") from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    """Shards asked by processes of this machine; those that nobody asks yet, and answers that nobody has
+    taken, wait here, so memory does not grow with the data."""
+    loop, context = asyncio.get_running_loop(), get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    request, shards = _shared(request, pace.workers), iter(_shards(places, pace))
+    pool = ProcessPoolExecutor(pace.workers, context, _leave_with_parent, (ours,))
+    under_way: set[asyncio.Future[Shard]] = set()
+    try:
+        while True:
+            for shard in islice(shards, 2 * pace.workers - len(under_way)):
+                under_way.add(loop.run_in_executor(pool, ask_shard, request, shard, pace))
+            if not under_way:
+                return
+            done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                under_way.discard(one)
+                rows, error = one.result()
+                yield [(row, None) for row in rows]
+                if error is not None:
+                    raise error
+    except BrokenProcessPool as error:
+        raise EvalError(f"a worker ended: {error}; go on with --resume") from error
+    finally:
+        if under_way:  # nobody waits for their answers
+            theirs.close()
+        pool.shutdown(wait=True, cancel_futures=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
+        theirs.close()
+        ours.close()
 
 
-def _leave_with_parent() -> None:
-    """End this worker when the process that wants its answers is gone, however it went."""
-    parent = parent_process()
-    if parent is None:
-        return
+def _leave_with_parent(parent: connection.Connection) -> None:
+    """End this worker when nobody wants its answers: its parent hung up, or is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells all of us; the parent decides
 
     def watch() -> None:
-        connection.wait([parent.sentinel])
+        connection.wait([parent])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -150,15 +189,17 @@ async def ask_over_ray(request: Request, places: Sequence[int], pace: Pace) -> R
     ray = _ray(pace)
     try:
         task: Any = ray.remote(ask_shard)
+        request = _shared(request, int(ray.cluster_resources().get("CPU", 1)))
         waiting = [task.remote(request, shard, pace) for shard in _shards(places, pace)]
         while waiting:
             done, waiting = await asyncio.to_thread(partial(ray.wait, waiting, num_returns=1))
-            yield [(row, None) for row in await asyncio.to_thread(ray.get, done[0])]
+            rows, error = await asyncio.to_thread(ray.get, done[0])
+            yield [(row, None) for row in rows]
+            if error is not None:
+                raise error
     except ray.exceptions.RayError as error:
-        cause = getattr(error, "cause", None)
-        if isinstance(cause, EvalError):
-            raise cause from error
-        raise EvalError(f"a Ray worker failed: {str(error).splitlines()[-1]}; go on with --resume") from error
+        *_, last = str(error).splitlines() or [type(error).__name__]
+        raise EvalError(f"a Ray worker failed: {last}; go on with --resume") from error
     finally:
         ray.shutdown()
 

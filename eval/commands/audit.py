@@ -13,7 +13,7 @@ from eval.commands.options import QUIET, one_line_errors, which
 __all__ = ["command"]
 
 
-@click.command(name="audit")
+@click.command(name="audit", short_help="Robust accuracy under attack and corruption.")
 @which
 @click.option(
     "--epsilon",

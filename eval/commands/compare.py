@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from eval.commands.options import DATA, FOLDER, QUIET, access_of, one_line_errors, reaching
+from eval.commands.options import DATA, QUIET, access_of, folder_for, one_line_errors, reaching
 
 __all__ = ["asking_of", "command", "sides"]
 
@@ -48,14 +48,14 @@ def asking_of(options: dict[str, Any]) -> Any:
     return Asking(access=lambda url: access_of(url, dict(spoken)), **asked)
 
 
-@click.command(name="compare")
+@click.command(name="compare", short_help="What one version does better and worse than another.")
 @click.argument("before")
 @click.argument("after")
 @sides
 @click.option(
     "--resamples", type=click.IntRange(min=1), default=1000, show_default=True, help="Of the bootstrap."
 )
-@click.option("--out", type=FOLDER, help="Folder for the report and for the runs of live subjects.")
+@folder_for("Folder for the report and for the runs of live subjects.")
 @QUIET
 @one_line_errors
 def command(before: str, after: str, out: Path | None, resamples: int, quiet: bool, **options: Any) -> None:

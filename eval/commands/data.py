@@ -21,12 +21,12 @@ __all__ = ["command"]
 MOST_ROWS = 12
 
 
-@click.group(name="data")
+@click.group(name="data", short_help="Check data, list its kinds, fetch official sets.")
 def command() -> None:
     """Check data before you measure with it, list what can be read, fetch official sets."""
 
 
-@command.command()
+@command.command(short_help="Hold every picture of DATA against its labels.")
 @click.argument("data")
 @click.option("--task", type=click.Choice(get_args(TaskName)), required=True, help="What the data is for.")
 @click.option(
@@ -114,7 +114,7 @@ def _plain(text: str) -> str:
     return escape(text)
 
 
-@command.command(name="list")
+@command.command(name="list", short_help="The kinds of data, and the official sets.")
 @one_line_errors
 def show() -> None:
     """The kinds of data that can be read, and the official sets that `get` fetches."""
@@ -134,7 +134,7 @@ def show() -> None:
     Console().print(sets)
 
 
-@command.command()
+@command.command(short_help="Fetch an official set from those who publish it.")
 @click.argument("name")
 @click.option("--into", type=FOLDER, required=True, help="The set becomes the folder NAME in it.")
 @click.option("--accept-licence", is_flag=True, help="Say yes to the terms that are shown.")

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from eval.commands.options import FILE, QUIET, access_of, one_line_errors, reaching, which
+from eval.errors import EvalError
 
 __all__ = ["command"]
 
 
-@click.command(name="evaluate")
+@click.command(name="evaluate", short_help="Every score of a live model, with 95 % intervals.")
 @which
 @reaching
 @click.option(
@@ -58,8 +64,40 @@ def command(url: str, data: str, out: Path | None, quiet: bool, **options: Any) 
         raise click.UsageError("--resume needs --out, the folder of the run that is to go on")
     access, names = access_of(url, options), options.pop("mapping")
     mapping = None if names is None else read_mapping(names)
-    with bar(quiet) as tell:
-        report = asyncio.run(
-            run(access, data, mapping=mapping, out=out, **options, progress=tell("evaluate"))
-        )
+    going = [0, 0]  # done, total
+    try:
+        with _told_to_stop(), bar(quiet) as tell:
+            shown = tell("evaluate")
+
+            def progress(*now: int) -> None:
+                going[:] = now
+                shown(*now)
+
+            report = asyncio.run(run(access, data, mapping=mapping, out=out, **options, progress=progress))
+    except EvalError as error:
+        done, total = going
+        more = f"; {done} of {total} images were asked about, go on with --resume"
+        told = out is not None and done < total and "--resume" not in str(error)
+        raise type(error)(f"{error}{more if told else ''}") from error
+    except KeyboardInterrupt as stop:
+        kept = "without --out nothing is kept" if out is None else "go on with the same command and --resume"
+        click.echo(f"stopped at {going[0]} of {going[1] or 'all'} images; {kept}", err=True)
+        sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
     finish(report, out)
+
+
+@contextlib.contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """SIGTERM is what an interrupt at the keyboard is, meanwhile."""
+    if threading.current_thread() is not threading.main_thread():  # only that one may say what signals do
+        yield
+        return
+
+    def leave(number: int, _: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

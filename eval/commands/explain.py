@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from eval.commands.options import FOLDER, QUIET, one_line_errors
+from eval.commands.options import FOLDER, QUIET, REPORTS, folder_for, one_line_errors
 
 __all__ = ["command"]
 
 
-@click.command(name="explain")
+@click.command(name="explain", short_help="What answers rest on: heat maps, and curves that test them.")
 @click.argument("url")
 @click.argument(
     "images",
@@ -43,7 +43,7 @@ __all__ = ["command"]
 @click.option(
     "--twin", type=FOLDER, help="Folder of the served version (model.onnx, card.json), for grad-cam."
 )
-@click.option("--out", type=FOLDER, help="Folder for report.html, report.json and report.md.")
+@folder_for(REPORTS)
 @QUIET
 @one_line_errors
 def command(url: str, images: tuple[Path, ...], out: Path | None, quiet: bool, **options: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from eval.commands.compare import asking_of, sides
-from eval.commands.options import FOLDER, QUIET
+from eval.commands.options import FOLDER, QUIET, folder_for, stopped
 from eval.errors import EvalError
 
 __all__ = ["command"]
@@ -21,6 +21,7 @@ COULD_NOT = 2
 
 @click.command(
     name="gate",
+    short_help="Pass, fail or open, by a YAML file of rules.",
     epilog="Exit codes: 0 every rule passes, 1 one fails, 3 one is open (more images would decide), "
     "2 it could not be asked.",
 )
@@ -40,7 +41,7 @@ COULD_NOT = 2
 @sides
 @click.option("--junit", type=FILE, help="Write the verdicts as JUnit XML.")
 @click.option("--summary", type=FILE, help="Write them as Markdown, for a pull request or a build's summary.")
-@click.option("--out", type=FOLDER, help="Folder for the report and for the runs of live subjects.")
+@folder_for("Folder for the report and for the runs of live subjects.")
 @QUIET  # fmt: skip
 def command(
     rules: Path,
@@ -62,11 +63,15 @@ def command(
 
     if options["resume"] and options["out"] is None:
         raise click.UsageError("--resume needs --out, the folder of the runs that are to go on")
+    told = dict(options)
     try:
         _judge(rules, subject, baseline, junit, summary, options)
-    except EvalError as error:
-        _write(junit, summary, subject, [Check("gate", "error", str(error))])
+    except KeyboardInterrupt:
+        _write(junit, summary, subject, [Check("gate", "error", "it was stopped before it was decided")])
+        stopped(told)
+    except (EvalError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
+        _write(junit, summary, subject, [Check("gate", "error", str(error))])
         sys.exit(COULD_NOT)
 
 
@@ -103,7 +108,14 @@ def _write(junit: Path | None, summary: Path | None, name: str, checks: Any) -> 
     from eval.report.junit import junit as to_junit
     from eval.report.markdown import pull_request_summary
 
+    failed = False
     for path, text in ((junit, to_junit(f"gate {name}", checks)), (summary, pull_request_summary(checks))):
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            except OSError as error:
+                click.echo(f"Error: {path} cannot be written: {error.strerror}", err=True)
+                failed = True
+    if failed:
+        sys.exit(COULD_NOT)

@@ -12,7 +12,7 @@ from eval.commands.options import access_of, one_line_errors, reaching
 __all__ = ["command"]
 
 
-@click.command(name="models")
+@click.command(name="models", short_help="What is served.")
 @click.argument("url")
 @reaching
 @one_line_errors

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from eval.errors import EvalError
 from eval.target import Access
 
-__all__ = ["DATA", "FILE", "FOLDER", "QUIET", "access_of", "one_line_errors", "reaching", "which"]
+__all__ = [
+    "DATA",
+    "FILE",
+    "FOLDER",
+    "QUIET",
+    "REPORTS",
+    "access_of",
+    "folder_for",
+    "one_line_errors",
+    "reaching",
+    "stopped",
+    "which",
+]
 
 DATA = (
     "digits:test, scenes:test:500, folder:DIR, tar:FILE, csv:FILE, jsonl:FILE, coco:JSON,IMAGES[,masks], "
     "voc:ROOT[,LIST], yolo:IMAGES,LABELS[,NAMES][,masks] or masks:IMAGES,MASKS[,NAMES]"
 )
 FOLDER = click.Path(file_okay=False, path_type=Path)
+REPORTS = "Folder for report.html, report.json and report.md."
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 QUIET = click.option("--quiet", is_flag=True, help="No progress bar.")
 
 
 def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Show an EvalError as `Error: ...` with exit code 1; let bugs keep their traceback."""
+    """Show an EvalError, or a file that cannot be read or written, as `Error: ...` with exit code 1.
+
+    Bugs keep their traceback.
+    """
 
     @wraps(command)
     def wrapper(**options: object) -> None:
@@ -32,8 +51,39 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
             command(**options)
         except EvalError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+        except KeyboardInterrupt:
+            stopped(options)
 
     return wrapper
+
+
+def stopped(options: Mapping[str, object]) -> NoReturn:
+    """End after an interrupt at the keyboard with 130, and say how to go on; `options` are the command's."""
+    kept = "resume" in options and options.get("out") is not None
+    click.echo(
+        f"stopped; {'go on with the same command and --resume' if kept else 'nothing is kept'}", err=True
+    )
+    sys.exit(128 + signal.SIGINT)
+
+
+def folder_for(told: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """--out; a folder that takes no files is told before anything is asked, not after hours of it."""
+    return click.option("--out", type=FOLDER, callback=_takes_files, help=told)
+
+
+def _takes_files(_: click.Context, __: click.Parameter, folder: Path | None) -> Path | None:
+    if folder is not None:
+        try:
+            there = next(one for one in (folder, *folder.parents) if one.exists())
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        except OSError as error:
+            raise click.BadParameter(f"nothing can be written to {folder}: {error.strerror}") from error
+    return folder
 
 
 def which(command: Callable[..., None]) -> Callable[..., None]:
@@ -43,7 +93,7 @@ def which(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--data", required=True, help=f"What to ask about: {DATA}."),
         click.option("--model", help="Name of the model; not needed when only one is served."),
         click.option("--version", "number", type=click.IntRange(min=1), help="The latest by default."),
-        click.option("--out", type=FOLDER, help="Folder for report.html, report.json and report.md."),
+        folder_for(REPORTS),
     ):
         command = option(command)
     return command

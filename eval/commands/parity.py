@@ -14,7 +14,7 @@ from eval.commands.options import FOLDER, QUIET, access_of, one_line_errors, rea
 __all__ = ["command"]
 
 
-@click.command(name="parity")
+@click.command(name="parity", short_help="Is what is served what was trained?")
 @which
 @click.option(
     "--onnx",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eval.commands.options import access_of, one_line_errors, reaching
+from eval.errors import EvalError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "models_table"]
 
 
-@click.command(name="probe")
+@click.command(name="probe", short_help="What an endpoint is, what it can do, how to ask it.")
 @click.argument("url")
 @click.option("--model", help="Name of the model to ask; the first that is ready by default.")
 @reaching
@@ -35,6 +36,9 @@ def command(url: str, model: str | None, as_json: bool, **options: Any) -> None:
     from eval.remote.probe import probe  # keeps `--help` fast
 
     found = asyncio.run(probe(access_of(url, options), model))
+    served = sorted({m.name for m in found.models})
+    if model is not None and model not in served:
+        raise EvalError(f"{url} serves no model {model!r}; it serves {', '.join(served) or 'none'}")
     if as_json:
         click.echo(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
     else:
@@ -58,9 +62,9 @@ def _show(found: Probe) -> None:
 def models_table(models: Sequence[Described]) -> Table:
     """One line for each model."""
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("model", "versions", "ready", "takes", "inputs", "outputs")
+    table = Table(Column("model", no_wrap=True), "versions", "ready", "takes", "inputs", "outputs")
     for m in models:
         ports = "\n".join(m.inputs), "\n".join(m.outputs)
         table.add_row(*map(escape, (m.name, ", ".join(m.versions), _said(m.ready), m.takes, *ports)))

@@ -13,7 +13,7 @@ __all__ = ["command"]
 FORMS = ("html", "md", "json", "junit", "card", "summary")
 
 
-@click.command(name="report")
+@click.command(name="report", short_help="The reports of a run again, in any form.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", type=FOLDER, help="Where to write; FOLDER itself by default.")
 @click.option(

@@ -14,7 +14,7 @@ from eval.commands.options import QUIET, access_of, one_line_errors, reaching, w
 __all__ = ["command"]
 
 
-@click.command(name="under-load")
+@click.command(name="under-load", short_help="Are the answers under load those given in quiet?")
 @which
 @click.option(
     "--users", type=click.IntRange(1, 1000), default=8, show_default=True, help="Users of Locust at once."

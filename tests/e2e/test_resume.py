@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -36,6 +37,30 @@ def test_killed_twice(url: str, whole: dict[str, str], tmp_path: Path) -> None:
     first = killed(url, tmp_path, 1, "--batch", "1", "--concurrency", "2")
     second = killed(url, tmp_path, 400, "--batch", "1", "--concurrency", "2", "--resume")
     assert 0 < first < second < 1000
+    evaluated(url, tmp_path, "--resume")
+    assert parts(tmp_path) == whole
+
+
+@pytest.mark.parametrize("words", [(), ("--workers", "2")], ids=["one", "workers"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop(
+    url: str, whole: dict[str, str], tmp_path: Path, number: signal.Signals, words: tuple[str, ...]
+) -> None:
+    line = command(url, tmp_path, *words, "--batch", "1", "--concurrency", "2")
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(line, start_new_session=True, text=True, **pipes) as process:  # type: ignore[call-overload]
+        while (found := progress(tmp_path / JOURNAL)) is None or not found.done:
+            assert process.poll() is None
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does: to the workers too
+        else:
+            process.send_signal(number)
+        told = process.stderr.read()
+    assert process.returncode == 128 + number
+    assert re.fullmatch(r"stopped at \d+ of 1000 images; go on with the same command and --resume\n", told), (
+        told
+    )
+    assert _ends(process.pid)
     evaluated(url, tmp_path, "--resume")
     assert parts(tmp_path) == whole
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from eval.errors import EvalError
-from eval.journal import Journal, Progress, Row, progress
+from eval.journal import Journal, Progress, Row, alone, progress
 
 TOLD = {"images": 5, "data": "d"}
 
@@ -62,6 +64,91 @@ def test_a_new_record_takes_the_place_of_the_old(tmp_path: Path) -> None:
         journal.add([row(0)])
     with Journal.create(tmp_path / "j.sqlite", TOLD) as journal:
         assert list(journal.rows()) == []
+
+
+def test_who_reads_does_not_hold_up_who_writes(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "j.sqlite", TOLD) as journal, Journal.open(tmp_path / "j.sqlite") as other:
+        journal.add([row(0), row(1)])
+        reading = other.rows()
+        assert next(reading) == row(0)
+        journal.add([row(2)])
+        assert list(reading) == [row(1)]
+
+
+def test_an_old_record_stays_until_the_new_one_is_there(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "j.sqlite", TOLD) as journal:
+        journal.add([row(0)])
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        Journal.create(tmp_path / "j.sqlite", {"images": math.nan})
+    with Journal.open(tmp_path / "j.sqlite") as journal:
+        assert list(journal.rows()) == [row(0)]
+
+
+def test_a_full_disk_is_told_in_one_line_and_loses_nothing(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "j.sqlite", TOLD) as journal:
+        journal.add([row(0)])
+        journal._connection.execute("PRAGMA max_page_count = 8")
+        with pytest.raises(EvalError, match=r"j\.sqlite failed: .*full.*--resume"):
+            journal.add([row(1), row(2, b"x" * 100_000)])
+        assert list(journal.rows()) == [row(0)]
+        journal.add([row(1)])
+    with Journal.open(tmp_path / "j.sqlite") as journal:
+        assert journal.missing() == [2, 3, 4]
+
+
+def test_a_damaged_record_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite"
+    with Journal.create(path, TOLD) as journal:
+        journal.add([row(place, bytes(9000)) for place in range(5)])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:16_384] + b"\xff" * (len(whole) - 16_384))
+    with Journal.open(path) as journal, pytest.raises(EvalError, match="malformed"):
+        list(journal.rows())
+
+
+@pytest.mark.parametrize("told", [[], {}, {"images": "many"}, {"images": None}])
+def test_a_record_that_does_not_know_its_images_is_refused(tmp_path: Path, told: Any) -> None:
+    path = tmp_path / "j.sqlite"
+    with pytest.raises(EvalError, match="cannot be read as the record of a run"):
+        Journal.create(path, told)
+    with pytest.raises(EvalError, match="cannot be read as the record of a run"):
+        Journal.open(path)
+    assert progress(path) is None
+
+
+def test_one_at_a_time_records_in_a_folder(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from eval.journal import alone\n"
+    code += "with alone(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], **pipes) as other:  # type: ignore[call-overload]
+        assert other.stdout.readline() == b"in\n"
+        with pytest.raises(EvalError, match="another process records a run"), alone(tmp_path):
+            pass
+        other.kill()
+        other.wait()
+        with alone(tmp_path):
+            assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_that_may_only_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run" / "j.sqlite"
+    with Journal.create(path, TOLD) as journal:
+        journal.add([row(0), row(1)])
+    monkeypatch.setattr(os, "access", lambda place, mode: False)
+    with Journal.open(path) as journal:
+        assert list(journal.rows()) == [row(0), row(1)]
+        assert [found.name for found in path.parent.iterdir()] == ["j.sqlite"]  # nothing is laid beside it
+        with pytest.raises(EvalError, match="readonly"):
+            journal.add([row(2)])
+    assert progress(path) == Progress(2, 5, 0, False)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_only_be_read(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(EvalError, match="choose another --out"):
+        Journal.create(tmp_path / "j.sqlite", TOLD)
+    tmp_path.chmod(0o700)
 
 
 def test_a_batch_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from eval import runs, spread
 from eval.errors import DatasetError, EndpointError, EvalError, Gone, Refused
-from eval.journal import progress
+from eval.journal import alone, progress
 from eval.recorded import JOURNAL, Request, recorded
 from eval.report.document import Report
 from eval.target import Access, Target
@@ -156,7 +156,8 @@ def test_an_endpoint_that_is_gone_is_not_asked_to_the_end(ask: Callable[..., Rep
         ask(Shade(fail_after(5)), out=tmp_path / "run", batch=2, concurrency=1)
     found = progress(tmp_path / "run" / JOURNAL)
     assert found is not None
-    assert (found.done, found.errors, found.finished) == (26, 16, False)
+    # Ten answers; then eight requests without one: two, each of them, two, each of them, two, one of them.
+    assert (found.done, found.errors, found.finished) == (15, 5, False)
 
 
 def test_where_nobody_listens_nothing_more_is_asked(ask: Callable[..., Report], tmp_path: Path) -> None:
@@ -180,6 +181,19 @@ def test_a_run_goes_on_where_it_stopped(ask: Callable[..., Report], tmp_path: Pa
     third = Shade()
     assert ask(third, out=tmp_path / "run", resume=True).to_json() == whole.to_json()
     assert third.asked == []
+
+
+def test_progress_is_told_of_the_whole_run(ask: Callable[..., Report], tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    with pytest.raises(EndpointError):
+        ask(Shade(fail_after(5)), out=tmp_path / "run", batch=2, concurrency=1)
+    ask(out=tmp_path / "run", resume=True, batch=10, progress=lambda *now: told.append(now))
+    assert told == [(done, IMAGES) for done in (20, 30, 40, 50, 60)]
+    with recorded(tmp_path / "run").journal as journal:
+        started, finished = journal.marked("started"), journal.marked("finished")
+        assert started is not None
+        assert finished is not None
+        assert 0 < started <= finished
 
 
 def test_resume_begins_where_there_is_nothing(ask: Callable[..., Report], tmp_path: Path) -> None:
@@ -279,5 +293,68 @@ def test_an_answer_that_is_none_is_named(ask: Callable[..., Report]) -> None:
                 answers[1] = Classification(np.array([0.5, 0.5], np.float32))
             return answers
 
-    with pytest.raises(EndpointError, match=r"the answer to dark/01.png cannot be scored: .*3 classes"):
-        ask(Odd(), concurrency=1)
+    report = ask(Odd(), concurrency=1)
+    assert (report.figures["shade.3.errors"], report.valid) == (1, False)
+    told = report.to_json()
+    assert "dark/01.png" in told
+    assert "the answer cannot be scored: there must be 3 scores, one a class, got 2" in told
+
+
+def test_a_model_that_is_exchanged_meanwhile_is_noticed(
+    ask: Callable[..., Report], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([TARGET, replace(TARGET, sha256="1" * 64), replace(TARGET, sha256="1" * 64)])
+
+    async def target_of(*_: object) -> Target:
+        return next(found)
+
+    monkeypatch.setattr(runs, "target_of", target_of)
+    with pytest.raises(EndpointError, match=r"shade/3 became another model .* 0{12}, now 1{12}"):
+        ask(out=tmp_path / "run")
+    state = progress(tmp_path / "run" / JOURNAL)
+    assert state is not None
+    assert not state.finished
+    with pytest.raises(EvalError, match="another sha256"):
+        ask(out=tmp_path / "run", resume=True)
+
+
+def test_a_model_that_is_gone_afterwards_has_answered(
+    ask: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([TARGET])
+
+    async def target_of(*_: object) -> Target:
+        try:
+            return next(found)
+        except StopIteration:
+            raise EvalError("serves no version 3") from None
+
+    monkeypatch.setattr(runs, "target_of", target_of)
+    assert ask().valid
+
+
+def test_two_do_not_record_in_one_folder(ask: Callable[..., Report], tmp_path: Path) -> None:
+    whole = ask()
+
+    def trouble(files: Sequence[bytes]) -> None:
+        with pytest.raises(EvalError, match="another process records a run in"), alone(tmp_path / "run"):
+            pass
+
+    assert ask(Shade(trouble), out=tmp_path / "run").to_json() == whole.to_json()
+    with alone(tmp_path / "run"):
+        pass
+
+
+def test_a_folder_that_cannot_be_is_told_in_one_line(ask: Callable[..., Report], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EvalError, match=r"no run can be recorded in .*choose another --out"):
+        ask(out=tmp_path / "file" / "run")
+
+
+def test_a_record_that_never_began_is_begun(ask: Callable[..., Report], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / JOURNAL).write_bytes(b"")  # what a process leaves that is killed at once
+    assert ask(out=tmp_path / "run").to_json() == ask().to_json()
+    (tmp_path / "run" / JOURNAL).write_bytes(b"something else that is no database")
+    with pytest.raises(EvalError, match="cannot be read as the record of a run"):
+        ask(out=tmp_path / "run")
