@@ -112,7 +112,7 @@ async def asked(
                 under_way.discard(task)
                 yield task.result()
             if silence.over:
-                raise EndpointError(f"no more is asked, nobody answers: {silence.why}")
+                raise EndpointError(f"no more is asked, for no answer can be had: {silence.why}")
     finally:
         for task in under_way:
             task.cancel()

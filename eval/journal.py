@@ -164,32 +164,34 @@ class Journal:
 
     def missing(self) -> list[int]:
         """The places that have no answer yet, in order; what failed is asked again."""
-        there = self._connection.execute("SELECT place FROM answers WHERE answer IS NOT NULL")
-        done = {place for (place,) in there}
+        done = {place for (place,) in self._read("SELECT place FROM answers WHERE answer IS NOT NULL")}
         return [place for place in range(self._images) if place not in done]
 
     def seconds(self) -> list[float]:
         """How long every answered image took, as its sender saw it: the request it was in."""
         told = "SELECT seconds FROM answers WHERE answer IS NOT NULL ORDER BY place"
-        return [seconds for (seconds,) in self._connection.execute(told)]
+        return [seconds for (seconds,) in self._read(told)]
 
     def mark(self, name: str, at: float) -> float:
         """The time of that name, seconds of the epoch; `at` when it has none yet."""
         with _one_line(self.path), self._connection:
             self._connection.execute("INSERT OR IGNORE INTO marks VALUES (?, ?)", (name, at))
-        (kept,) = self._connection.execute("SELECT at FROM marks WHERE name = ?", (name,)).fetchone()
-        return float(kept)
+        kept = self.marked(name)
+        return at if kept is None else kept
 
     def marked(self, name: str) -> float | None:
         """The time of that name, or None."""
-        kept = self._connection.execute("SELECT at FROM marks WHERE name = ?", (name,)).fetchone()
-        return None if kept is None else float(kept[0])
+        kept = self._read("SELECT at FROM marks WHERE name = ?", name)
+        return float(kept[0][0]) if kept else None
 
     def progress(self) -> Progress:
         """How far the run is."""
-        count = "SELECT COUNT(*), COUNT(*) - COUNT(answer) FROM answers"
-        done, errors = self._connection.execute(count).fetchone()
+        ((done, errors),) = self._read("SELECT COUNT(*), COUNT(*) - COUNT(answer) FROM answers")
         return Progress(done, self._images, errors, self.marked("finished") is not None)
+
+    def _read(self, query: str, *values: Any) -> list[Any]:
+        with _one_line(self.path):
+            return self._connection.execute(query, values).fetchall()
 
 
 @contextlib.contextmanager
@@ -260,5 +262,6 @@ def _one_line(path: Path) -> Iterator[None]:
         raise
     except sqlite3.DatabaseError as error:
         raise EvalError(
-            f"{path} failed: {error}; what it holds stays, mend the cause and go on with --resume"
+            f"{path} failed: {error}; what it holds stays: mend the cause and go on with --resume, or run "
+            "anew with another --out"
         ) from error

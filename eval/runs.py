@@ -29,7 +29,7 @@ from eval.scoring import Scored, score
 from eval.spread import Pace, ask
 from eval.target import Access, Target, name_of
 
-__all__ = ["clock", "evaluate", "manifest", "record", "report_of", "reported"]
+__all__ = ["clock", "command_of", "evaluate", "manifest", "record", "report_of", "reported"]
 
 WIDE = 0.03  # half an interval that does not tell a few points apart
 
@@ -108,19 +108,19 @@ def _begun(request: Request, folder: Path, resume: bool) -> Recorded:
     if not begun(path):
         return Recorded(Journal.create(path, told), request, data)
     with Journal.open(path) as old:
-        finished, before = old.progress().finished, Request.of(old.told).told(int(old.told["images"]))
-    if not resume:
-        if not finished:
-            raise EvalError(
-                f"{folder} holds a run that did not end; go on with --resume, or choose another --out"
-            )
+        so_far, before = old.progress(), Request.of(old.told).told(int(old.told["images"]))
+    if so_far.done == so_far.errors:  # nothing would be lost
         return Recorded(Journal.create(path, told), request, data)
     if changed := _changed(before, told):
         raise EvalError(
             f"{folder} holds a run with another {', '.join(changed)}; repeat its command to go on, "
             "or choose another --out"
         )
-    return Recorded(Journal.open(path), request, data)
+    if not resume and not so_far.finished:
+        raise EvalError(
+            f"{folder} holds a run that did not end; go on with --resume, or choose another --out"
+        )
+    return Recorded(Journal.open(path) if resume else Journal.create(path, told), request, data)
 
 
 def _changed(before: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
@@ -191,7 +191,7 @@ def report_of(run: Recorded, scored: Scored) -> Report:
     section = evaluation_section(
         f"{name_of(target)} on {run.data.name}", target.task, run.data.labels, scored.metrics, scores,
         scored.worst.examples, target.claims, slices=scored.scores_of_slices(), errors=scored.why,
-        advice=_advice(scores, scored.images),
+        advice=_advice(scores, scored),
     )  # fmt: skip
     seconds = run.journal.seconds()
     p50, p95, p99 = (round(float(s) * 1e3, 2) for s in np.quantile(seconds, [0.5, 0.95, 0.99]))
@@ -202,7 +202,10 @@ def report_of(run: Recorded, scored: Scored) -> Report:
         section.title,
         manifest(
             target, run.data, data_digest=scored.digest, errors=scored.errors, seed=0,
-            python=platform.python_version(), numpy=np.__version__, command=_command(run.request),
+            python=platform.python_version(), numpy=np.__version__, command=command_of(
+                "evaluate", target, run.request.data, limit=run.request.limit, slice=run.request.slices,
+                map="FILE" if run.request.mapping else None,
+            ),
         ),
         [section],
         {**figures, f"{prefix}.errors": scored.errors},
@@ -212,23 +215,34 @@ def report_of(run: Recorded, scored: Scored) -> Report:
     )  # fmt: skip
 
 
-def _advice(scores: Sequence[Score], images: int) -> list[str]:
-    """What to do about the first score's interval, where it is too wide to tell a few points apart."""
-    first = scores[0]
-    wide = first.low is None or first.high is None or first.high - first.low > 2 * WIDE
-    return [f"{first.name}: {width_advice(first.low, first.high, images, WIDE)}"] if wide else []
+def _advice(scores: Sequence[Score], scored: Scored) -> list[str]:
+    """What to know of the numbers: an interval that tells no few points apart, classes that do not occur."""
+    first, told = scores[0], []
+    if first.low is None or first.high is None or first.high - first.low > 2 * WIDE:
+        told.append(f"{first.name}: {width_advice(first.low, first.high, scored.images, WIDE)}")
+    if (there := scored.classes) is not None and there < len(scored.labels):
+        told.append(
+            f"{there} of {len(scored.labels)} classes occur in these {scored.images:,} images; "
+            "macro averages are over those that occur or were answered"
+        )
+    return told
 
 
-def _command(request: Request) -> str:
-    """The line that gives the same scores, whoever asks and however often it was interrupted."""
-    target, words = request.target, ["assay", "evaluate", request.target.url, "--data", request.data]
-    words += ["--model", target.model]
-    words += [] if target.version is None else ["--version", str(target.version)]
-    words += [] if request.limit is None else ["--limit", str(request.limit)]
-    words += [word for name in request.slices for word in ("--slice", name)]
-    words += ["--map", "FILE"] if request.mapping else []
+def command_of(verb: str, target: Target, data_name: str, **options: Cell | Path | Sequence[str]) -> str:
+    """The line that gives the same numbers, whoever asks and however often it was interrupted.
+
+    Args:
+        options: by name; None and False are left out, True stands alone, several are repeated.
+    """
     access = target.access
-    words += [] if access.kind == "auto" else ["--endpoint", access.kind]
-    for name, path in (("--template", access.template), ("--card", access.card)):
-        words += [] if path is None else [name, str(path)]
+    given = {
+        "model": target.model, "version": target.version, **options,
+        "endpoint": None if access.kind == "auto" else access.kind,
+        "template": access.template, "card": access.card,
+    }  # fmt: skip
+    words = ["assay", verb, target.url, "--data", data_name]
+    for name, value in given.items():
+        for one in [value] if isinstance(value, str) or not isinstance(value, Sequence) else value:
+            if one is not None and one is not False:
+                words += [f"--{name}"] if one is True else [f"--{name}", str(one)]
     return shlex.join(words)

@@ -63,6 +63,14 @@ class Scored:
         return len(self.noted)
 
     @property
+    def classes(self) -> int | None:
+        """How many classes occur in the truth; None where images have no class of their own."""
+        first = self.metrics[0]
+        if not isinstance(first, ClassificationMetric):
+            return None
+        return int((first.confusion.sum(axis=1) > 0).sum())
+
+    @property
     def why(self) -> list[tuple[str, str]]:
         """Id and reason of the first that got no answer, in the order of the data."""
         return [(name, reason) for _, name, reason in self.failed]
@@ -96,7 +104,7 @@ class Scored:
             self._update(self._part(name, value), inside)
         for asked, _ in answered:
             if asked.answer is not None:
-                self.worst.note(asked.sample, asked.answer)
+                self.worst.note(asked.sample, asked.answer, asked.place)
 
     def _update(self, metrics: Sequence[Metric[Any, Any]], answered: Sequence[Asked]) -> None:
         try:

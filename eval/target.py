@@ -125,6 +125,6 @@ def authorise(url: str, allowed: Sequence[str] = ()) -> None:
         near = host == "localhost" or host.endswith(INSIDE)
     if not near and host not in allowed:
         raise NotAuthorised(
-            f"an audit attacks the service; {host or url!r} is not this machine. "
+            f"this presses the service hard, and {host or url!r} is not this machine. "
             f"If its owner agrees, say so: --authorised {host}"
         )

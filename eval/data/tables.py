@@ -51,5 +51,5 @@ def open_data(name: str, task: TaskName) -> Dataset:
         raise DatasetError(f"data must be KIND:ARGUMENT with KIND one of {', '.join(READERS)}, got {name!r}")
     data = READERS[kind](argument, task)
     if data.task != task:
-        raise DatasetError(f"{name} is for {data.task}; the model does {task}")
+        raise DatasetError(f"{name} is for {data.task}; what is asked for is {task}")
     return data

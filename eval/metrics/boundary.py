@@ -133,7 +133,7 @@ class BoundaryMetric(Metric[Segmentation, Array]):
         sums = rows.sum(axis=0, keepdims=True)
         pixels = sums[0, len(self._labels) :].tolist()
         values = _numbers(sums.astype(np.float64))[0].tolist()
-        intervals = bootstrap_sums(rows, _numbers, resamples=self._resamples, seed=self._seed)
+        intervals = bootstrap_sums(rows, _numbers, resamples=self._resamples, seed=self._seed, shares=True)
         rule = f"cheng2021/boundary_IoU,share={self._rule[1]:g}"
         read = zip(self.resampled().names, values, [sum(pixels), *pixels], intervals, strict=True)
         return [Score(name, defined(value), n, rule, *interval) for name, value, n, interval in read]

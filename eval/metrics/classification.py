@@ -139,7 +139,7 @@ class ClassificationMetric(Metric[Classification, int]):
             return numbers(times)[:, :wanted]
 
         values = statistic(np.ones((1, total), np.int64))[0]
-        intervals = bootstrap(statistic, total, resamples=self._resamples, seed=self._seed)
+        intervals = bootstrap(statistic, total, resamples=self._resamples, seed=self._seed, shares=True)
         named = zip(AVERAGES, values, intervals, strict=False)
         scores += [Score(n, defined(v), total, d, *i) for (n, d), v, i in named]
         counts = _counts(true, guess, np.ones((1, total), np.int64), len(self._labels))

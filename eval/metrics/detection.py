@@ -161,7 +161,9 @@ class DetectionMetric(Metric[Detections, Objects]):
         if table.images > 1 and self._resamples:
             intervals: list[Interval] = []
             for make in self._statistics():  # one after the other: each has its own view of all detections
-                intervals += bootstrap(make(table), table.images, resamples=self._resamples, seed=self._seed)
+                intervals += bootstrap(
+                    make(table), table.images, resamples=self._resamples, seed=self._seed, shares=True
+                )
             read = zip(scores, intervals, strict=True)
             scores = [replace(score, low=low, high=high) for score, (low, high) in read]
         return [*scores, calibration, best]

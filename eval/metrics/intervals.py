@@ -132,6 +132,7 @@ def bootstrap(
     seed: int = 0,
     method: Method = "percentile",
     confidence: float = 0.95,
+    shares: bool = False,
 ) -> list[Interval]:
     """Image-level bootstrap intervals of several numbers at once (Efron and Tibshirani, 1993).
 
@@ -139,6 +140,7 @@ def bootstrap(
         statistic: int64 `(R, size)` multiplicities of the images -> float64 `(R, S)`, NaN = undefined.
         size: images; below two there is no interval.
         method: `percentile`, or `bca` (Efron, 1987: bias-corrected and accelerated by the jackknife).
+        shares: the numbers are scores between 0 and 1, and an interval of no width is `widened` within that.
 
     Differences: resamples where a number is undefined are left out of its interval. There is none where
     the number itself lies outside: resampled data are then unlike the data (a class with one image is
@@ -149,7 +151,8 @@ def bootstrap(
         return [NONE] * len(point)
     draws = _stack(map(statistic, resample(size, resamples, seed)))
     left_out = _stack(map(statistic, _leave_one_out(size))) if method == "bca" else None
-    return _intervals(point, draws, left_out, confidence)
+    found = _intervals(point, draws, left_out, confidence)
+    return _within(found, point, size, confidence) if shares else found
 
 
 def bootstrap_sums(
@@ -160,6 +163,7 @@ def bootstrap_sums(
     seed: int = 0,
     method: Method = "percentile",
     confidence: float = 0.95,
+    shares: bool = False,
 ) -> list[Interval]:
     """`bootstrap` of numbers that depend only on sums over images; its jackknife is one subtraction.
 
@@ -175,7 +179,8 @@ def bootstrap_sums(
     drawn = resample(len(rows), resamples, seed)
     draws = _stack(statistic(times.astype(np.float64) @ rows) for times in drawn)
     left_out = statistic(total - rows) if method == "bca" else None
-    return _intervals(point, draws, left_out, confidence)
+    found = _intervals(point, draws, left_out, confidence)
+    return _within(found, point, len(rows), confidence) if shares else found
 
 
 def reach(images: int, confidence: float = 0.95) -> float:
@@ -193,6 +198,17 @@ def widened(interval: Interval, images: int, confidence: float = 0.95) -> Interv
     if low is None or high is None or low < high:
         return interval
     return low - reach(images, confidence), high + reach(images, confidence)
+
+
+def _within(intervals: list[Interval], point: Array, images: int, confidence: float) -> list[Interval]:
+    """Those of no width widened, but not beyond 0 and 1, nor beyond the number itself."""
+    kept = []
+    for interval, value in zip(intervals, point.tolist(), strict=True):
+        low, high = widened(interval, images, confidence)
+        if (low, high) != interval and low is not None and high is not None:
+            low, high = max(low, min(0.0, value)), min(high, max(1.0, value))
+        kept.append((low, high))
+    return kept
 
 
 def by_index(statistic: Callable[[Array], float | None]) -> Callable[[Array], Array]:

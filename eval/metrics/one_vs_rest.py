@@ -91,7 +91,11 @@ class OneVsRestMetric(Metric[Classification, int]):
         if n * classes * self._resamples <= MOST_WORK:
             place = np.argsort(np.argsort(np.array(self._keys, "S16"), kind="stable"))
             intervals = bootstrap(
-                lambda times: self._values(times[:, place]), n, resamples=self._resamples, seed=self._seed
+                lambda times: self._values(times[:, place]),
+                n,
+                resamples=self._resamples,
+                seed=self._seed,
+                shares=True,
             )
         images = np.bincount(np.array(self._truth, np.int64), minlength=classes).tolist()
         rules = [f"{rule},multi_class=ovr,average={a}" for _, rule in KINDS for a in ("macro", "weighted")]

@@ -129,7 +129,9 @@ class PanopticMetric(Metric[Segments, Segments]):
         intervals = [NONE] * len(told)
         if self._resamples and len(images) > 1:
             statistic = partial(self._values, counts)
-            intervals = bootstrap(statistic, len(images), resamples=self._resamples, seed=self._seed)
+            intervals = bootstrap(
+                statistic, len(images), resamples=self._resamples, seed=self._seed, shares=True
+            )
         read = zip(told, values, intervals, strict=True)
         return [Score(n, defined(v), support, rule, *i) for (n, support, rule), v, i in read]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from eval.metrics.intervals import NORMAL, wilson
+from eval.metrics.intervals import NORMAL
 from eval.metrics.paired import Difference, tango
 
 __all__ = [
@@ -45,9 +45,11 @@ def images_for_share(share: float, wanted: float) -> int:
     if not 0 <= share <= 1:
         raise ValueError(f"share must be in [0, 1], got {share}")
 
-    def narrow(n: int) -> bool:
-        low, high = wilson(round(share * n), n)
-        return low is not None and high is not None and high - low <= 2 * wanted
+    z = NORMAL.inv_cdf(0.975)
+
+    def narrow(n: int) -> bool:  # Wilson's half width, of a share that need not be one of n images
+        slack = z * z / n
+        return z * math.sqrt(share * (1 - share) / n + slack / (4 * n)) <= wanted * (1 + slack)
 
     return _least(narrow)
 

@@ -102,7 +102,7 @@ class SegmentationMetric(Metric[Segmentation, Array]):
                 (f"{kind}.class.{name}", definition, pixels)
                 for name, pixels in zip(self._labels, union, strict=True)
             ]
-        intervals = bootstrap_sums(rows, _numbers, resamples=self._resamples, seed=self._seed)
+        intervals = bootstrap_sums(rows, _numbers, resamples=self._resamples, seed=self._seed, shares=True)
         read = zip(named, values, intervals, strict=True)
         return [Score(n, defined(v), support, d, *i) for (n, d, support), v, i in read]
 

@@ -66,7 +66,7 @@ async def _asked(
     except EndpointError as error:
         return Probe(name, None, f"cannot be asked: {error}", excludes)
     worst = max(_apart(*pair) for pairs in zip(got, want, strict=True) for pair in zip(*pairs, strict=True))
-    told = f"largest difference of an output {worst:.2g} of its largest value, over {len(want)} requests"
+    told = f"largest difference of an output {worst:.2g} of its largest value, in {len(want)} requests"
     return Probe(name, worst <= tolerance, told, excludes)
 
 

@@ -22,7 +22,7 @@ from eval.parity.record import answers_of, count_of, difference, read_record
 from eval.parity.showing import Compared, comparison, skew
 from eval.remote.access import endpoint_of, target_of
 from eval.report.document import Cell, Report
-from eval.runs import clock, manifest
+from eval.runs import clock, command_of, manifest
 from eval.scoring import MOST_ERRORS
 from eval.target import Access, Target, name_of
 from models.results import Array, Result
@@ -89,7 +89,17 @@ async def parity(
             twin = replace(pipeline, runner=twin_of(onnx, pipeline.card))
             theirs = await asyncio.to_thread(twin.answers, _files(kept))
             found.compared.append(_compared(TWIN, kept, theirs))
-    return _report(target, data, found, tolerance, len(asked) - len(kept), started)
+    command = command_of(
+        "parity",
+        target,
+        data_name,
+        limit=limit,
+        onnx=onnx,
+        reference=reference,
+        torch=torch,
+        tolerance=tolerance,
+    )
+    return _report(target, data, found, tolerance, len(asked) - len(kept), started, command)
 
 
 @dataclass(slots=True)
@@ -146,7 +156,7 @@ async def _locally(
 
 
 def _report(
-    target: Target, data: Dataset, found: _Found, tolerance: float, errors: int, started: float
+    target: Target, data: Dataset, found: _Found, tolerance: float, errors: int, started: float, command: str
 ) -> Report:
     """The verdict, in the manifest, and its reasons."""
     same = all(c.amount <= tolerance for c in found.compared)
@@ -166,7 +176,7 @@ def _report(
         more["stage"] = ", ".join(dict.fromkeys(s for c in found.located.causes for s in c.stages)) or None
     return Report(
         f"Parity of {name_of(target)}",
-        manifest(target, data, errors=errors, **more),
+        manifest(target, data, errors=errors, **more, command=command),
         sections,
         figures,
         valid=errors <= MOST_ERRORS * len(data),

@@ -16,6 +16,7 @@ from eval.remote.endpoint import LiveEndpoint
 from eval.remote.http import Http
 from eval.remote.oip import OipEndpoint
 from eval.remote.protocol import chosen, server_of
+from eval.remote.secrets import Secrets
 from eval.remote.template import Template, read_template
 from eval.remote.template_endpoint import TemplateEndpoint
 from eval.target import Access, Kind, Target, choose
@@ -103,6 +104,7 @@ async def kind_of(access: Access) -> Kind:
         return access.kind
     if access.template is not None:
         return "template"
+    Secrets(access.headers).filled()  # what is wrong with a header is wrong with every protocol
     try:
         await describe(access.url, headers=access.headers)
         return "assay"

@@ -47,7 +47,7 @@ def _card(headline: Headline) -> str:
     note = f"<span>{escape(headline.note)}</span>" if headline.note else ""
     return (
         f'<div class="card"><span class="what">{escape(headline.title)}</span><b>{shown(headline.value)}</b>'
-        f"{_gauge(headline)}<span>{interval}n = {headline.support:,}</span>{note}</div>"
+        f"{_gauge(headline)}<span>{interval}n&nbsp;=&nbsp;{headline.support:,}</span>{note}</div>"
     )
 
 

@@ -97,6 +97,7 @@ svg .dense { font-size: 9px; } svg .mid { text-anchor: middle; } svg .end { text
 .boxed::before { content: ""; display: inline-block; width: 28px; height: 14px; margin-right: 6px; background: #333; vertical-align: -2px;
   border: 2px solid var(--mark); }
 .boxed.expected::before, .boxed.missed::before { border-style: dashed; }
+footer h2 { border-top: 0; margin-top: 0; padding-top: 0; }
 footer { margin-top: 64px; color: var(--soft); font-size: 13px; border-top: 1px solid var(--edge); padding-top: 16px; }
 @media (max-width: 560px) { main { padding: 24px 16px 48px; } h1 { font-size: 24px; }
   .cards { grid-template-columns: 1fr 1fr; gap: 8px; } .card { padding: 10px 11px; } .card b { font-size: 22px; }

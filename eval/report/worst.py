@@ -28,18 +28,22 @@ class Worst:
         if count < 0:
             raise ValueError(f"count must not be negative, got {count}")
         self._count = count
-        self._kept: list[tuple[float, str, Sample, Result]] = []
+        self._kept: list[tuple[float, str, int, Sample, Result]] = []
 
     @property
     def examples(self) -> list[tuple[Sample, Result]]:
         """Worst first."""
         return [(sample, answer) for *_, sample, answer in self._kept]
 
-    def note(self, sample: Sample, answer: Result) -> None:
-        """Keep it if it is among the worst; an answer without a mistake never is."""
+    def note(self, sample: Sample, answer: Result, place: int = 0) -> None:
+        """Keep it if it is among the worst; an answer without a mistake never is.
+
+        Args:
+            place: of the sample in the data, which tells those of one id apart.
+        """
         wrong = severity(answer, sample.expected)
         if wrong > 0:
-            insort(self._kept, (-wrong, sample.id, sample, answer), key=lambda kept: kept[:2])
+            insort(self._kept, (-wrong, sample.id, place, sample, answer), key=lambda kept: kept[:3])
             del self._kept[self._count :]
 
 

@@ -20,8 +20,8 @@ from eval.errors import EndpointError
 from eval.parity.differences import TOLERANCE
 from eval.remote.access import endpoint_of, target_of
 from eval.remote.recording import Sent, recording
-from eval.report.document import Report
-from eval.runs import clock, manifest
+from eval.report.document import Cell, Report
+from eval.runs import clock, command_of, manifest
 from eval.target import Access, authorise, name_of
 from eval.under_load.caching import look_for_cache
 from eval.under_load.hammer import Load, hammering, require_locust
@@ -83,10 +83,11 @@ async def under_load(
             await _loaded(seen, endpoint, data, seconds, concurrency, progress)
     seen.load = load.told
     sections, timing, figures, verdict = shown(seen)
-    settings = {"users": users, "seconds": seconds, "tolerance": tolerance, "seed": seed}
+    settings: dict[str, Cell] = {"users": users, "seconds": seconds, "tolerance": tolerance, "seed": seed}
+    command = command_of("under-load", target, data_name, limit=limit, **settings)
     return Report(
         f"{name_of(target)} under load",
-        manifest(target, data, **settings, verdict=verdict),
+        manifest(target, data, **settings, verdict=verdict, command=command),
         sections,
         figures,
         valid=seen.valid,

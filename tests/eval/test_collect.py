@@ -123,7 +123,7 @@ def test_eight_in_a_row_end_it_and_seven_do_not() -> None:
     seven = crash(*range(GIVE_UP - 1))
     assert sum(one.answer is None for one in told(Echo(seven), 1, 1)) == GIVE_UP - 1
     endpoint = Echo(crash(*range(GIVE_UP)))
-    with pytest.raises(EndpointError, match=f"nobody answers: 500 at {GIVE_UP - 1}$"):
+    with pytest.raises(EndpointError, match=f"no answer can be had: 500 at {GIVE_UP - 1}$"):
         told(endpoint, 1, 1)
     assert endpoint.requests == [[place] for place in range(GIVE_UP)]
 
@@ -132,7 +132,7 @@ def test_refusals_are_no_silence() -> None:
     def trouble(places: Sequence[int]) -> None:
         raise Refused("415") if places == [GIVE_UP - 1] else EndpointError("500")
 
-    with pytest.raises(EndpointError, match="nobody answers"):  # seven, a refusal, and eight
+    with pytest.raises(EndpointError, match="no answer can be had"):  # seven, a refusal, and eight
         told(endpoint := Echo(trouble), 1, 1)
     assert len(endpoint.requests) == 2 * GIVE_UP
     assert sum(a.answer is None for a in told(Echo(crash(*range(20), error=Refused)), 1, 1)) == 20
@@ -145,7 +145,7 @@ def test_an_answer_in_between_begins_the_count_anew() -> None:
 
 def test_nothing_is_asked_of_who_is_gone() -> None:
     endpoint = Echo(crash(0, error=Gone))
-    with pytest.raises(EndpointError, match="nobody answers"):
+    with pytest.raises(EndpointError, match="no answer can be had"):
         told(endpoint, 4, 1)
     assert endpoint.requests == [[0, 1, 2, 3]]
 

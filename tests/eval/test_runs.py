@@ -152,7 +152,7 @@ def test_errors_up_to_one_in_a_hundred_are_valid(
 
 
 def test_an_endpoint_that_is_gone_is_not_asked_to_the_end(ask: Callable[..., Report], tmp_path: Path) -> None:
-    with pytest.raises(EndpointError, match="no more is asked, nobody answers: nobody is there"):
+    with pytest.raises(EndpointError, match="no answer can be had: nobody is there"):
         ask(Shade(fail_after(5)), out=tmp_path / "run", batch=2, concurrency=1)
     found = progress(tmp_path / "run" / JOURNAL)
     assert found is not None
@@ -164,7 +164,7 @@ def test_where_nobody_listens_nothing_more_is_asked(ask: Callable[..., Report], 
     def trouble(files: Sequence[bytes]) -> None:
         raise Gone("connection refused")
 
-    with pytest.raises(EndpointError, match="nobody answers: connection refused"):
+    with pytest.raises(EndpointError, match="no answer can be had: connection refused"):
         ask(Shade(trouble), out=tmp_path / "run", batch=2, concurrency=1)
     found = progress(tmp_path / "run" / JOURNAL)
     assert found is not None

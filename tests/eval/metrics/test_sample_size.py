@@ -23,20 +23,16 @@ from eval.metrics.sample_size import (
 )
 
 
-def half(share: float, n: int) -> float:
-    low, high = wilson(round(share * n), n)
+@given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+@settings(max_examples=100, deadline=None)
+def test_enough_for_a_share_and_not_one_more(counts: tuple[int, int]) -> None:
+    """Whoever wants just the interval that n images gave is told n."""
+    hits, n = counts
+    low, high = wilson(hits, n)
     assert low is not None
     assert high is not None
-    return (high - low) / 2
-
-
-@given(st.floats(0, 1), st.floats(0.004, 0.5))
-@settings(max_examples=60, deadline=None)
-def test_enough_for_a_share_and_hardly_more(share: float, wanted: float) -> None:
-    n = images_for_share(share, wanted)
-    assert half(share, n) <= wanted
-    fewer = int(n * 0.9) - 3  # a share of whole images goes up and down by one image
-    assert fewer < 1 or half(share, fewer) > wanted
+    assert images_for_share(hits / n, (high - low) / 2 * (1 + 1e-9)) == n
+    assert images_for_share(hits / n, (high - low) / 2 * (1 - 1e-9)) == n + 1
 
 
 def test_the_quoted_numbers() -> None:
