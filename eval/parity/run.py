@@ -161,7 +161,7 @@ def _report(
     """The verdict, in the manifest, and its reasons."""
     same = all(c.amount <= tolerance for c in found.compared)
     more: dict[str, Cell] = {"tolerance": tolerance, "verdict": SAME if same else NOT_THE_SAME}
-    sections = [comparison(c, target.task, target.labels, tolerance) for c in found.compared]
+    sections = [comparison(c, target, tolerance) for c in found.compared]
     prefix = f"parity.{name_of(target).replace('/', '.')}"
     figures: dict[str, float | None] = {}
     for compared in found.compared:

@@ -15,7 +15,7 @@ from eval.parity.locate import Located
 from eval.parity.probes import Probe, excluded
 from eval.report.document import Cell, Gallery, Headline, Picture, Section, Table
 from eval.report.pictures import photo, picture
-from models.card import TaskName
+from eval.target import Target, name_of
 from models.decoding import decode
 from models.results import Array, Classification, Detections, Result, Segmentation
 
@@ -53,10 +53,10 @@ class Compared:
         return [i for i in order[:count] if self.each[i].amount > 0]
 
 
-def comparison(compared: Compared, task: TaskName, labels: Sequence[str], tolerance: float) -> Section:
+def comparison(compared: Compared, target: Target, tolerance: float) -> Section:
     """One side: the largest difference, how often a user would notice, the worst pictures."""
-    count, n = compared.changed, len(compared.each)
-    note = f"{UNITS[task]}; at most {tolerance:g} is none"
+    count, n, labels = compared.changed, len(compared.each), target.labels
+    note = f"{UNITS[target.task]}; at most {tolerance:g} is none"
     headlines = [
         Headline("largest difference", compared.amount, n, note=note),
         Headline("share of pictures whose answer differs", count / n if n else None, n, *wilson(count, n)),
@@ -67,7 +67,9 @@ def comparison(compared: Compared, task: TaskName, labels: Sequence[str], tolera
     text = f"{n} pictures: what the live endpoint answers, and what {compared.side} does."
     tables = [Table(rows, "Pictures that differ most")] if rows else []
     galleries = [Gallery("Where they differ", items)] if items else []
-    return Section(f"Live against {compared.side}", text, headlines, tables=tables, galleries=galleries)
+    return Section(
+        f"{name_of(target)} against {compared.side}", text, headlines, tables=tables, galleries=galleries
+    )
 
 
 def _row(compared: Compared, place: int, labels: Sequence[str]) -> Mapping[str, Cell]:

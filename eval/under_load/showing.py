@@ -89,7 +89,7 @@ def _different(seen: Seen) -> list[Section]:
     quiet = [one.quiet for one in pictures if one.quiet is not None]
     each: Sequence[Apart] = [one.worst for one in pictures if one.worst is not None]
     found = Compared("in quiet", asked, quiet, each, largest(pictures))
-    section = comparison(found, seen.target.task, seen.target.labels, seen.tolerance)
+    section = comparison(found, seen.target, seen.tolerance)
     return [Section("What differs", section.text, tables=section.tables, galleries=section.galleries)]
 
 

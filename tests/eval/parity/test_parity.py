@@ -24,6 +24,7 @@ from eval.parity.local import opened
 from eval.parity.pipeline import Pipeline
 from eval.parity.showing import Compared, comparison
 from eval.report.html import to_html
+from eval.target import Access, Target
 from models.cli import ZOO
 from models.decoding import decode, encode_png
 from models.publish import npz
@@ -168,7 +169,10 @@ def test_a_map_of_another_size_is_as_different_as_can_be() -> None:
     upright = Segmentation(lying.labels.T)
     each = [apart(lying, upright)]
     compared = Compared("here", [Asked(sample, lying)], [upright], each, overall(each))
-    section = comparison(compared, "segmentation", ["a"], 1e-4)
+    url = "http://127.0.0.1:1"
+    target = Target(url, "scenes", 1, "segmentation", ("a",), "", {}, Access(url))
+    section = comparison(compared, target, 1e-4)
+    assert section.title == "scenes/1 against here"
     assert section.headlines[0].value == 1
     assert "maps of" in section.galleries[0].items[0][1].caption
 
