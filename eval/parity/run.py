@@ -64,10 +64,7 @@ async def parity(
         EvalError: there is nothing to compare with, a side or the data is not what it should be, or no
             image got an answer.
     """
-    if reference is None and onnx is None:
-        raise DatasetError("name what to compare with: --onnx VERSION_FOLDER, --reference FILE.npz or both")
-    if torch and onnx is None:
-        raise DatasetError("--torch runs the graph of a version with PyTorch: name the version with --onnx")
+    _require_sides(reference, onnx, torch)
     target, started = await target_of(access, model, number), time.time()
     record = read_record(reference) if reference else {}
     if target.partial and record:
@@ -89,17 +86,17 @@ async def parity(
             twin = replace(pipeline, runner=twin_of(onnx, pipeline.card))
             theirs = await asyncio.to_thread(twin.answers, _files(kept))
             found.compared.append(_compared(TWIN, kept, theirs))
-    command = command_of(
-        "parity",
-        target,
-        data_name,
-        limit=limit,
-        onnx=onnx,
-        reference=reference,
-        torch=torch,
-        tolerance=tolerance,
-    )
+    options = {"onnx": onnx, "reference": reference, "torch": torch, "limit": limit, "tolerance": tolerance}
+    command = command_of("parity", target, data_name, **options)
     return _report(target, data, found, tolerance, len(asked) - len(kept), started, command)
+
+
+def _require_sides(reference: Path | None, onnx: Path | None, torch: bool) -> None:
+    """Raises DatasetError where there is nothing to compare with."""
+    if reference is None and onnx is None:
+        raise DatasetError("name what to compare with: --onnx VERSION_FOLDER, --reference FILE.npz or both")
+    if torch and onnx is None:
+        raise DatasetError("--torch runs the graph of a version with PyTorch: name the version with --onnx")
 
 
 @dataclass(slots=True)

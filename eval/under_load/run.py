@@ -83,17 +83,11 @@ async def under_load(
             await _loaded(seen, endpoint, data, seconds, concurrency, progress)
     seen.load = load.told
     sections, timing, figures, verdict = shown(seen)
-    settings: dict[str, Cell] = {"users": users, "seconds": seconds, "tolerance": tolerance, "seed": seed}
-    command = command_of("under-load", target, data_name, limit=limit, **settings)
-    return Report(
-        f"{name_of(target)} under load",
-        manifest(target, data, **settings, verdict=verdict, command=command),
-        sections,
-        figures,
-        valid=seen.valid,
-        clock=clock(started, locust_requests=load.told.get("requests")),
-        timing=timing,
-    )
+    told: dict[str, Cell] = {"users": users, "seconds": seconds, "tolerance": tolerance, "seed": seed}
+    told |= {"verdict": verdict, "command": command_of("under-load", target, data_name, limit=limit, **told)}
+    ended = clock(started, locust_requests=load.told.get("requests"))
+    title = f"{name_of(target)} under load"
+    return Report(title, manifest(target, data, **told), sections, figures, seen.valid, ended, timing)
 
 
 async def _quiet(seen: Seen, endpoint: RemoteEndpoint, data: Dataset, progress: Progress | None) -> None:
