@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
 from eval.attacks.base import Threat
 from eval.attacks.results import AttackResult, worst_case
+from eval.attacks.spatial import Spatial
 from eval.attacks.tables import ATTACKS
 from eval.attacks.wave import Limits, Progress, attack_all
 from eval.checks import Flag, attack_flags, endpoint_flags
-from eval.corruptions.tables import CORRUPTIONS, SEVERITIES, corrupt
+from eval.corruptions.tables import CORRUPTIONS, SEVERITIES, corrupt, spelled_out
 from eval.data.dataset import Sample
 from eval.data.tables import open_data
 from eval.endpoint import Endpoint
@@ -37,12 +39,13 @@ class Audit:
     """What an audit does.
 
     Attributes:
-        epsilon: 8-bit levels, L-infinity.
+        epsilon: 8-bit levels, in the norm.
         attacks: names in `ATTACKS`; each runs on every sample.
         corruptions: names in `CORRUPTIONS`; five severities each.
         samples: the first so many images of the data.
         limits: of each attack.
         authorised: hosts beside this machine whose owners agreed.
+        norm: "linf" or "l2", within epsilon; or "spatial", within `degrees` of turn and `pixels` of shift.
     """
 
     epsilon: float
@@ -52,6 +55,21 @@ class Audit:
     seed: int
     limits: Limits
     authorised: Sequence[str] = ()
+    norm: Literal["linf", "l2", "spatial"] = "linf"
+    degrees: float = 30.0
+    pixels: float = 3.0
+
+    @property
+    def threat(self) -> Threat:
+        """What no picture may go beyond."""
+        if self.norm == "spatial":
+            return Spatial(self.degrees, self.pixels)
+        return Threat(self.norm, self.epsilon)
+
+    @property
+    def levels(self) -> float | None:
+        """Epsilon; None where levels are not what is limited."""
+        return None if self.norm == "spatial" else self.epsilon
 
 
 async def audit(
@@ -75,19 +93,19 @@ async def audit(
     data = open_data(data_name, target.task).in_classes_of(target.labels).first(plan.samples)
     samples = list(data)
     images, truth = [decode(s.file) for s in samples], [_label(s) for s in samples]
-    threat = Threat("linf", plan.epsilon)
     run_id = f"audit-{target.model}-{target.version}-{plan.seed}"
     async with endpoint_of(target, run_id) as endpoint:
         flags = await endpoint_flags(endpoint, images[:FLAG_IMAGES])
-        ask = partial(attack_all, endpoint=endpoint, images=images, labels=truth, threat=threat)
+        ask = partial(attack_all, endpoint=endpoint, images=images, labels=truth, threat=plan.threat)
         results = [
             await ask(ATTACKS[a], limits=plan.limits, seed=plan.seed, samples=data.ids, progress=progress)
             for a in plan.attacks
         ]
         worn = await _corrupted(endpoint, images, truth, data.ids, plan)
     flags += attack_flags(results)
-    title = f"Audit of {name_of(target)} at epsilon {plan.epsilon:g}"
-    sections: list[Section] = [audit_section(title, threat, results, flags, images, data.labels)]
+    limit = plan.threat if plan.levels is None else f"epsilon {plan.levels:g}"
+    title = f"Audit of {name_of(target)} at {limit}"
+    sections: list[Section] = [audit_section(title, plan.threat, results, flags, images, data.labels)]
     if worn:
         clean, subject = results[0].clean_accuracy, f"Corruptions of {name_of(target)}"
         sections.append(corruption_section(subject, worn, clean, len(images)))
@@ -95,7 +113,8 @@ async def audit(
     told = manifest(
         target,
         data,
-        epsilon_levels=plan.epsilon,
+        norm=plan.norm,
+        epsilon_levels=plan.levels,
         attacks=", ".join(plan.attacks),
         budget=plan.limits.budget,
         seed=plan.seed,
@@ -167,13 +186,26 @@ def plan_of(
     max_queries: int | None,
     max_qps: float | None,
     authorised: Sequence[str],
+    norm: Literal["linf", "l2", "spatial"] = "linf",
+    degrees: float = 30.0,
+    pixels: float = 3.0,
 ) -> Audit:
-    """The plan that command-line options ask for. Raises EvalError for a name that is not there."""
-    named, worn = _names(attacks, ATTACKS, "attack"), _names(corruptions, CORRUPTIONS, "corruption")
+    """The plan that command-line options ask for.
+
+    Raises:
+        EvalError: a name is not there, or an attack cannot keep to the norm.
+    """
+    named = _names(attacks, ATTACKS, "attack")
+    worn = _names(spelled_out(corruptions), CORRUPTIONS, "corruption")
     if not named:
         raise EvalError(f"name at least one attack of {', '.join(ATTACKS)}")
+    able = [name for name, attack in ATTACKS.items() if norm in attack.norms]
+    if unable := [name for name in named if name not in able]:
+        raise EvalError(f"attacks must keep to {norm}: one of {', '.join(able)}, got {unable[0]!r}")
+    if norm == "linf" and epsilon > 255:
+        raise EvalError(f"epsilon must be at most 255 levels in linf, got {epsilon:g}")
     limits = Limits(budget, batch, in_flight, max_queries, max_qps)
-    return Audit(epsilon, named, worn, samples, seed, limits, authorised)
+    return Audit(epsilon, named, worn, samples, seed, limits, authorised, norm, degrees, pixels)
 
 
 def _names(told: str, known: Iterable[str], kind: str) -> list[str]:

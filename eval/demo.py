@@ -19,7 +19,7 @@ from rich.console import Console
 from eval.attacks.wave import Limits
 from eval.audits import Audit, audit
 from eval.console import bar, save, show
-from eval.corruptions.tables import CORRUPTIONS
+from eval.corruptions.tables import QUICK
 from eval.errors import EvalError
 from eval.parity import parity
 from eval.remote.assay import AssayEndpoint, describe
@@ -36,7 +36,7 @@ EPSILON = 76.0  # 0.3 of the range, in whole levels
 AUDIT = Audit(
     epsilon=EPSILON,
     attacks=("uniform_noise", "square"),
-    corruptions=tuple(CORRUPTIONS),
+    corruptions=QUICK,
     samples=200,
     seed=0,
     limits=Limits(budget=500),
@@ -135,7 +135,7 @@ def main() -> int:
         Console(stderr=True).print(f"Error: {error}", soft_wrap=True, markup=False)
         return 1
     seconds = time.monotonic() - began
-    manifest = {**reports[-1].manifest, "model": "the shipped zoo"}
+    manifest = {key: reports[-1].manifest[key] for key in ("url", "assay")}
     report = merged("Assay demo: the shipped zoo, measured live", manifest, reports)
     clock = {**reports[1].clock, "seconds": round(seconds, 1)}
     report = replace(report, sections=[_glance(reports), *report.sections], clock=clock)

@@ -17,17 +17,40 @@ __all__ = ["command"]
 @which
 @click.option(
     "--epsilon",
-    type=click.FloatRange(1, 255),
+    type=click.FloatRange(1, 1_000_000),
     default=8,
     show_default=True,
-    help="How far a value may move, in levels of 255 (76 is 0.3).",
+    help="How far a value may move, in levels of 255 (76 is 0.3); with --norm l2, how far all may together.",
+)
+@click.option(
+    "--norm",
+    type=click.Choice(["linf", "l2", "spatial"]),
+    default="linf",
+    show_default=True,
+    help="What is limited: the largest change of a value, the root of the sum of squares, or --degrees and "
+    "--pixels.",
+)
+@click.option(
+    "--degrees",
+    type=click.FloatRange(0, 180),
+    default=30,
+    show_default=True,
+    help="How far a picture may be turned, with --norm spatial.",
+)
+@click.option(
+    "--pixels",
+    type=click.FloatRange(0, 10_000),
+    default=3,
+    show_default=True,
+    help="How far it may be shifted along each side, with --norm spatial.",
 )
 @click.option("--attacks", default="uniform_noise,square", show_default=True, help="Names, comma-separated.")
 @click.option(
     "--corruptions",
     default="gaussian_noise,gaussian_blur,brightness,contrast,jpeg",
     show_default=True,
-    help="Names, comma-separated; five severities each. Empty for none.",
+    help="Names, comma-separated; five severities each; `common` is ImageNet-C's 15, `extra` its other 4. "
+    "Empty for none.",
 )
 @click.option(
     "--samples", type=click.IntRange(min=1), default=100, show_default=True, help="The first N images."
@@ -61,8 +84,9 @@ __all__ = ["command"]
 def command(url: str, data: str, out: Path | None, quiet: bool, **options: Any) -> None:
     """Robust accuracy of one classifier at URL under attack and corruption.
 
-    Pictures move on whole 8-bit levels within --epsilon and are sent losslessly; every success is
-    asked again on the same bytes. Only loopback and cluster-internal hosts, unless --authorised.
+    Pictures move on whole 8-bit levels within --epsilon (or turn and shift, with --norm spatial) and are
+    sent losslessly; every success is asked again on the same bytes. Only loopback and cluster-internal
+    hosts, unless --authorised.
     """
     from eval.audits import audit as run
     from eval.audits import plan_of

@@ -14,7 +14,7 @@ from eval.attacks.results import worst_case
 from eval.attacks.tables import ATTACKS
 from eval.attacks.wave import Limits, attack_all
 from eval.collect import ask_all
-from eval.corruptions.tables import CORRUPTIONS, SEVERITIES, corrupt
+from eval.corruptions.tables import QUICK, SEVERITIES, corrupt
 from eval.data.dataset import Dataset
 from eval.errors import EndpointError
 from eval.metrics.base import Score
@@ -108,7 +108,7 @@ def read_scores(
 
 
 async def robustness(target: Target, data: Dataset, plan: Plan) -> Robust:
-    """Noise and Square within `plan.epsilon`, and every corruption at every severity, over HTTP.
+    """Noise and Square within `plan.epsilon`, and the quick corruptions at every severity, over HTTP.
 
     Raises:
         EndpointError: too little was answered to say anything.
@@ -125,7 +125,7 @@ async def robustness(target: Target, data: Dataset, plan: Plan) -> Robust:
         if not all(result.valid for result in results):
             raise EndpointError("over 1 % of the attacked pictures got no answer")
         right = []
-        for name in CORRUPTIONS:
+        for name in QUICK:
             for severity in SEVERITIES:
                 worn = [
                     corrupt(image, name, severity, seed=plan.seed, sample=sample)
