@@ -17,7 +17,7 @@ import numpy as np
 
 from models.results import Array, Classification
 
-__all__ = ["Attack", "Dialogue", "Draw", "Threat", "draws", "is_grey", "margin"]
+__all__ = ["Attack", "Dialogue", "Draw", "Threat", "draws", "is_grey", "margin", "on_lattice"]
 
 Dialogue: TypeAlias = Generator[list[Array], Sequence[Classification], None]
 Draw: TypeAlias = Callable[[int], np.random.Generator]
@@ -28,12 +28,17 @@ class Threat:
     """How far a picture may be moved.
 
     Attributes:
-        norm: "linf" (largest change of one value) or "l2" (Euclidean length).
+        norm: "linf" (largest change of one value) or "l2" (Euclidean length); "spatial" is
+            `eval.attacks.spatial.Spatial`, which is no ball.
         epsilon: the radius, in 8-bit levels (0-255), never in [0, 1] units.
     """
 
-    norm: Literal["linf", "l2"]
+    norm: Literal["linf", "l2", "spatial"]
     epsilon: float
+
+    def __str__(self) -> str:
+        of = "of 255 levels" if self.norm == "linf" else "levels in all, as the root of the sum of squares"
+        return f"at most {self.epsilon:g} {of} ({self.norm})"
 
     def __post_init__(self) -> None:
         if not 0 < self.epsilon < float("inf"):
@@ -67,10 +72,15 @@ class Attack(ABC):
     Attributes:
         name: in tables and reports; part of the key of every draw.
         tags: NIST AI 100-2 and MITRE ATLAS names of what it does.
+        minimises: looks for the smallest change that fools. It may ask beyond the threat, and goes
+            on when it has fooled; success is still counted inside the threat only.
+        norms: kinds of threat that it can keep to.
     """
 
     name: ClassVar[str]
     tags: ClassVar[tuple[str, ...]]
+    minimises: ClassVar[bool] = False
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
 
     @abstractmethod
     def run(self, image: Array, label: int, threat: Threat, draw: Draw, budget: int) -> Dialogue:
@@ -82,7 +92,8 @@ class Attack(ABC):
             draw: the random numbers of a step; the same step always gives the same.
             budget: pictures that may be asked about; the scheduler stops at it.
 
-        Yields: pictures to ask about, any dtype; they are rounded inside the threat first.
+        Yields: pictures to ask about, any dtype; they are rounded inside the threat first, those of
+            an attack that minimises to the nearest levels.
         Is sent: one answer for each of them, same order.
         """
 
@@ -112,6 +123,14 @@ def margin(answer: Classification, label: int) -> float:
     own = scores[label]
     scores[label] = -np.inf
     return float(own - scores.max())
+
+
+def on_lattice(picture: Array) -> Array:
+    """The nearest uint8 image, wherever it lies."""
+    if picture.dtype == np.uint8:
+        return picture
+    nearest: Array = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return nearest
 
 
 def is_grey(image: Array) -> bool:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from eval.attacks.base import Attack, Dialogue, Draw, Threat, is_grey
+from eval.attacks.lattice import inside_ball
 from models.results import Array
 
 __all__ = ["GaussianNoise", "UniformNoise"]
@@ -34,21 +35,33 @@ class UniformNoise(Attack):
         shape = (*image.shape[:2], 1 if is_grey(image) else 3)
         for first in range(0, self.tries, self.at_once):
             steps = range(first, min(first + self.at_once, self.tries))
-            yield [image + self._noise(draw(step), shape, threat) for step in steps]
+            noises = [self._noise(draw(step), shape, threat) for step in steps]
+            if threat.norm == "l2":
+                yield [inside_ball(image, noise, threat.epsilon) for noise in noises]
+            else:
+                yield [image + noise for noise in noises]
 
     def _noise(self, rng: np.random.Generator, shape: tuple[int, ...], threat: Threat) -> Array:
         if threat.norm == "linf":
             reach = int(threat.epsilon)
             return rng.integers(-reach, reach, shape, endpoint=True)
-        return rng.uniform(-1, 1, shape) * threat.epsilon  # the scheduler shortens it to the radius
+        return _as_long_as(threat.epsilon, rng.uniform(-1, 1, shape))
 
 
 @dataclass(frozen=True)
 class GaussianNoise(UniformNoise):
-    """The same with normal noise; its spread is half the radius in L-infinity."""
+    """The same with normal noise: in L-infinity its spread is half the radius, beyond which it is cut;
+    in L2 it is as long as the radius."""
 
     name: ClassVar[str] = "gaussian_noise"
 
     def _noise(self, rng: np.random.Generator, shape: tuple[int, ...], threat: Threat) -> Array:
-        noise: Array = rng.normal(0, threat.epsilon / 2 if threat.norm == "linf" else threat.epsilon, shape)
-        return noise
+        noise = rng.normal(0, threat.epsilon / 2, shape)
+        return np.rint(noise) if threat.norm == "linf" else _as_long_as(threat.epsilon, noise)
+
+
+def _as_long_as(radius: float, noise: Array) -> Array:
+    """The noise with this Euclidean length over the three channels."""
+    copies = 3 // noise.shape[2]
+    stretched: Array = noise * (radius / np.sqrt(copies * (noise**2).sum()))
+    return stretched

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from eval.attacks.base import Dialogue, Threat, margin
+from eval.attacks.base import Dialogue, Threat, margin, on_lattice
 from models.results import Array, Classification
 
 __all__ = ["Talk"]
@@ -40,6 +40,9 @@ class Talk:
     claimed: bool = False
     fooled: bool = False
     exhausted: bool = False
+    minimises: bool = False
+    nearest: float = math.inf  # distance of the smallest wrong picture; only of an attack that minimises
+    queries_to_fool: int = 0
 
     def begin(self) -> list[int]:
         """The clean picture is asked about first."""
@@ -77,15 +80,33 @@ class Talk:
                 return self._end(None)
             self.stage = "attack"
             return self._advance(None)
+        if self.minimises:
+            self._shrink(answers)
+            return self._advance(answers)
         for picture, answer in zip(self.asking, answers, strict=True):
             reached = margin(answer, self.label)
             if reached < self.best_margin or answer.label != self.label:
                 self.final, self.best_margin, self.predicted = picture, reached, answer.label
             if answer.label != self.label:
-                self.claimed, self.stage = True, "final"
-                self.dialogue.close()
-                return self._ask([self.final])  # the very bytes, once more, past the cache
+                self.claimed, self.queries_to_fool = True, self.queries + 1
+                return self._check()
         return self._advance(answers)
+
+    def _shrink(self, answers: Sequence[Classification]) -> None:
+        """Keep the smallest picture that was wrong, inside the threat or not."""
+        for picture, answer in zip(self.asking, answers, strict=True):
+            if answer.label == self.label or (size := self.threat.size(self.image, picture)) >= self.nearest:
+                continue
+            self.final, self.nearest, self.predicted = picture, size, answer.label
+            self.best_margin = margin(answer, self.label)
+            if size <= self.threat.epsilon and not self.claimed:
+                self.claimed, self.queries_to_fool = True, self.queries + 1
+
+    def _check(self) -> list[int]:
+        """The very bytes, once more, past the cache."""
+        self.stage = "final"
+        self.dialogue.close()
+        return self._ask([self.final])
 
     def _advance(self, answers: Sequence[Classification] | None) -> list[int]:
         """Let the attack propose until something must be asked; end when it or the budget does."""
@@ -93,23 +114,31 @@ class Talk:
             try:
                 proposed = self.dialogue.send(answers)  # type: ignore[arg-type]  # None starts a generator
             except StopIteration:
-                return self._end(None)
+                return self._stop()
             room = self.budget - self.queries - 1  # one is kept for the final check
             if room < len(proposed):
                 self.exhausted = True
                 proposed = proposed[:room]
             if not proposed:
-                self.dialogue.close()
-                return self._end(None)
-            slots = self._ask([self.threat.enforce(self.image, picture) for picture in proposed])
+                return self._stop()
+            slots = self._ask([self._allowed(picture) for picture in proposed])
             if slots:
                 return slots
             answers = [answer for answer in self.answers if answer is not None]
 
+    def _allowed(self, picture: Array) -> Array:
+        return on_lattice(picture) if self.minimises else self.threat.enforce(self.image, picture)
+
+    def _stop(self) -> list[int]:
+        if self.nearest < math.inf:
+            return self._check()
+        self.dialogue.close()
+        return self._end(None)
+
     def _end(self, last: Classification | None) -> list[int]:
         if last is not None:
             self.predicted = last.label
-            self.fooled = last.label != self.label
+            self.fooled = self.claimed and last.label != self.label
         self.stage = "over"
         self.cache.clear()
         return []

@@ -86,8 +86,12 @@ async def attack_all(
 
     Raises:
         BudgetExceeded: the limits leave under 3 queries a sample.
-        ValueError: images, labels and samples are not equally many.
+        ValueError: images, labels and samples are not equally many, or the attack cannot keep to the threat.
     """
+    if threat.norm not in attack.norms:
+        raise ValueError(
+            f"the threat of {attack.name} must be {' or '.join(attack.norms)}, got {threat.norm}"
+        )
     names = list(samples) if samples is not None else [str(i) for i in range(len(images))]
     if not len(images) == len(labels) == len(names):
         raise ValueError(f"images, labels and samples must be equally many, got {len(images)}, {len(labels)}")
@@ -100,6 +104,7 @@ async def attack_all(
             threat=threat,
             budget=budget,
             final=image,
+            minimises=attack.minimises,
         )
         for image, label, name in zip(images, labels, names, strict=True)
     ]
@@ -192,6 +197,7 @@ def _result(attack: str, talks: list[Talk], threat: Threat) -> AttackResult:
         errors=failed,
         exhausted=column([talk.exhausted for talk in talks], bool),
         queries=column([talk.queries for talk in talks], np.int64),
+        queries_to_fool=column([talk.queries_to_fool * talk.fooled for talk in talks], np.int64),
         cache_hits=column([talk.cache_hits for talk in talks], np.int64),
         start_margin=column([talk.start_margin for talk in talks], np.float64),
         best_margin=column([talk.best_margin for talk in talks], np.float64),

@@ -42,7 +42,7 @@ def audit_section(
     ]
     return Section(
         title,
-        f"Threat: a picture may move by at most {threat.epsilon:g} of 255 levels ({threat.norm}), at the "
+        f"Threat: a picture may move by {threat}, at the "
         "resolution it is sent in, on whole levels. Robust accuracy is an upper bound: a stronger attack "
         "can only lower it.",
         headlines=headlines,
@@ -66,7 +66,9 @@ def _attacks(results: Sequence[AttackResult]) -> Table:
             "attack success rate": r.attack_success_rate,
             "fooled": int(r.fooled.sum()),
             "claimed": int(r.claimed.sum()),
-            "median queries": float(np.median(r.queries[r.fooled])) if r.fooled.any() else None,
+            "median queries": float(np.median(r.queries_to_fool[r.fooled])) if r.fooled.any() else None,
+            "median smallest change": r.median_perturbation if _minimises(r) else None,
+            "mean smallest change": r.mean_perturbation if _minimises(r) else None,
             "queries": int(r.queries.sum()),
             "repeats": int(r.cache_hits.sum()),
             "errors": int(r.errors.sum()),
@@ -79,9 +81,15 @@ def _attacks(results: Sequence[AttackResult]) -> Table:
         rows,
         "Attacks",
         "Queries count images, the clean one and the last check included; the median is of successes. "
-        "Repeats were answered from memory. Claims that were right when asked again do not count as fooled. "
+        "Smallest changes are in levels, of the samples right when clean, and of attacks that look for them, "
+        "inside the threat or not; none where too few were ever fooled. Repeats were answered from memory. "
+        "Claims that were right when asked again do not count as fooled. "
         f"{tags}.",
     )
+
+
+def _minimises(result: AttackResult) -> bool:
+    return result.attack in ATTACKS and ATTACKS[result.attack].minimises
 
 
 def _queries(results: Sequence[AttackResult]) -> Plot:

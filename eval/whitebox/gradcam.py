@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eval.errors import EvalError
 from eval.whitebox.node import Unsupported
+from eval.whitebox.proven import opened
 from eval.whitebox.twin import Twin, prove
 from models.card import ModelCard
 from models.imaging import fit, place, resample
-from models.repository import RepositoryError, read_version
 from models.results import Array, Shape
-from models.runtime import OnnxRunner
 from models.saliency.targets import BoxTarget, ClassTarget, RegionTarget, Target
 from models.tasks import TASKS
 
@@ -136,16 +133,7 @@ def proven_map(folder: Path, sha256: str, images: Sequence[Array]) -> Callable[[
     Raises:
         EvalError: the folder holds no version or another one, or the twin does not agree.
     """
-    try:
-        version = read_version(folder.resolve())
-        model = version.model_path.read_bytes()
-    except (RepositoryError, OSError) as error:
-        raise EvalError(f"{folder} must be the folder of a version: {error}") from error
-    card = version.card
-    if hashlib.sha256(model).hexdigest() != sha256:
-        raise EvalError(f"{folder} holds another graph than the one that is served; name its own folder")
-    twin = Twin(model, input_name=card.input.name, outputs=card.outputs)
-    runner = OnnxRunner(model, input_name=card.input.name, outputs=card.outputs)
+    twin, runner, card = opened(folder, sha256)
     task = TASKS[card.task](card)
     prove(twin, runner, [task.prepare(image) for image in images])
     return GradCam(twin, card).map

@@ -61,6 +61,7 @@ def result(
         errors=rows >= count - errors,
         exhausted=np.zeros(count, bool),
         queries=np.full(count, 5),
+        queries_to_fool=np.where(rows < fooled, 5, 0),
         cache_hits=np.zeros(count, np.int64),
         start_margin=np.full(count, 2.0),
         best_margin=np.full(count, 1.0 if moved else 2.0),
@@ -105,7 +106,7 @@ def test_every_flag_says_what_it_means_and_what_to_do() -> None:
 
 def test_numbers_of_a_result() -> None:
     one = result("square", fooled=4)
-    one = replace(one, queries=np.arange(10))
+    one = replace(one, queries_to_fool=np.arange(10))
     assert one.robust_accuracy == pytest.approx(0.6)
     assert one.attack_success_rate == pytest.approx(0.4)
     assert one.query_curve() == [(0, 0.1), (1, 0.2), (2, 0.3), (3, 0.4)]

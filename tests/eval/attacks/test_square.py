@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.attacks.base import Threat, draws
-from eval.attacks.square import Square, share_of_image
+from eval.attacks.square import Square, share_of_image, window
 from models.results import Array, Classification
 
 SHAPE = (20, 30, 3)
@@ -75,7 +75,37 @@ def test_every_value_is_at_an_edge_of_the_ball() -> None:
     assert all(((p == low) | (p == high)).all() for p in proposed)
 
 
-def test_only_linf() -> None:
-    image = np.zeros(SHAPE, np.uint8)
-    with pytest.raises(ValueError, match="linf"):
-        next(Square().run(image, 0, Threat("l2", 10), draws(0, "s", "square"), 10))
+@pytest.mark.parametrize(
+    ("area", "most", "sides"),
+    [
+        (25.0, (19, 29), (5, 5)),
+        (480.0, (19, 29), (19, 25)),
+        (480.0, (29, 19), (25, 19)),
+        (480.0, (21, 21), (21, 21)),
+        (0.1, (9, 9), (1, 1)),
+        (0.8 * 100, (1, 99), (1, 80)),
+        (700.0, (19, 29), (19, 29)),
+    ],
+)
+def test_windows_keep_their_area_where_a_square_does_not_fit(
+    area: float, most: tuple[int, int], sides: tuple[int, int]
+) -> None:
+    assert window(area, most) == sides
+
+
+def test_the_first_window_is_a_large_one_whatever_the_budget() -> None:
+    """The first picture is no window, so the schedule begins after it."""
+    _, first, second = dialogue([[0.8, 0.1, 0.1]], budget=50)
+    rows, cols = np.nonzero((second != first).any(axis=2))
+    assert (int(np.ptp(rows)), int(np.ptp(cols))) == (18, 24)  # 0.8 of 20 x 30, at most 19 high
+
+
+def test_windows_reach_every_side_and_always_change_something() -> None:
+    _, *proposed = dialogue([[0.8, 0.1, 0.1]] * 200, budget=10_000)
+    changed = [(p != proposed[0]).any(axis=2) for p in proposed[1:]]
+    assert all(one.any() for one in changed)
+    where = np.logical_or.reduce(changed[51:])  # small by now: a large one reaches everywhere
+    assert where[0].any()
+    assert where[-1].any()
+    assert where[:, 0].any()
+    assert where[:, -1].any()
