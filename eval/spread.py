@@ -11,10 +11,10 @@ import json
 import os
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib import import_module
@@ -137,6 +137,16 @@ def _shared(request: Request, workers: int) -> Request:
     return replace(request, target=replace(target, access=access))
 
 
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """What is started meanwhile never hears an interrupt from the terminal; the parent decides."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 async def ask_over_processes(request: Request, places: Sequence[int], pace: Pace) -> Rows:
     """Shards asked by processes of this machine; those that nobody asks yet, and answers that nobody has
     taken, wait here, so memory does not grow with the data."""
@@ -148,7 +158,8 @@ async def ask_over_processes(request: Request, places: Sequence[int], pace: Pace
     try:
         while True:
             for shard in islice(shards, 2 * pace.workers - len(under_way)):
-                under_way.add(loop.run_in_executor(pool, ask_shard, request, shard, pace))
+                with _unheard():  # this may start a worker
+                    under_way.add(loop.run_in_executor(pool, ask_shard, request, shard, pace))
             if not under_way:
                 return
             done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
@@ -171,7 +182,6 @@ async def ask_over_processes(request: Request, places: Sequence[int], pace: Pace
 
 def _leave_with_parent(parent: connection.Connection) -> None:
     """End this worker when nobody wants its answers: its parent hung up, or is gone, however it went."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells all of us; the parent decides
 
     def watch() -> None:
         connection.wait([parent])

@@ -56,8 +56,10 @@ def command(url: str, data: str, out: Path | None, quiet: bool, **options: Any) 
     The files are sent as they are. The result does not depend on --batch, --concurrency, --workers or
     --ray. With --out every answer is recorded as it comes: a run that was interrupted goes on with --resume.
     """
+    from eval import journal
     from eval.console import bar, finish
     from eval.data.mapping import read_mapping
+    from eval.recorded import JOURNAL
     from eval.runs import evaluate as run  # keeps `--help` fast
 
     if options["resume"] and out is None:
@@ -81,7 +83,9 @@ def command(url: str, data: str, out: Path | None, quiet: bool, **options: Any) 
         raise type(error)(f"{error}{more if told else ''}") from error
     except KeyboardInterrupt as stop:
         kept = "without --out nothing is kept" if out is None else "go on with the same command and --resume"
-        click.echo(f"stopped at {going[0]} of {going[1] or 'all'} images; {kept}", err=True)
+        found = None if out is None else journal.progress(out / JOURNAL)
+        done, total = (found.done, found.total) if found else going
+        click.echo(f"stopped at {done} of {total or 'all'} images; {kept}", err=True)
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
     finish(report, out)
 
