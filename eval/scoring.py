@@ -16,7 +16,7 @@ from eval.metrics.classification import ClassificationMetric
 from eval.metrics.intervals import wilson
 from eval.metrics.tables import metric_for
 from eval.recorded import Recorded
-from eval.report.worst import Worst
+from eval.worst import Worst
 from models.card import TaskName
 
 __all__ = ["MOST_ERRORS", "Scored", "score"]

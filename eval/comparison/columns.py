@@ -17,8 +17,8 @@ from eval.data.dataset import Sample
 from eval.data.slices import slicer
 from eval.metrics.base import Metric, Resampled
 from eval.recorded import Recorded
-from eval.report.worst import severity
 from eval.scoring import MOST_ERRORS
+from eval.worst import severity
 from models.card import TaskName
 from models.results import Array, Result
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.data.dataset import Expected
+from eval.data.dataset import IGNORED, Expected
 from eval.metrics.truth import Objects
-from eval.report.worst import IGNORE, SURE, pair
+from eval.worst import SURE, pair
 from models.card import TaskName
 from models.results import Array, Classification, Detections, Result, Segmentation
 
@@ -85,7 +85,7 @@ def _objects(before: Detections, after: Detections, expected: Objects, classes: 
 
 
 def _pixels(before: Array, after: Array, expected: Array, classes: int) -> Judged:
-    counted = expected != IGNORE
+    counted = expected != IGNORED
     truth = expected[counted]
     right, right_after = before[counted] == truth, after[counted] == truth
     wrong = [float((~one).mean()) if one.size else 0.0 for one in (right, right_after)]

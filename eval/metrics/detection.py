@@ -24,7 +24,7 @@ from eval.metrics.intervals import RESAMPLES, Interval, bootstrap
 from eval.metrics.labels import distinct
 from eval.metrics.matching import Matches, match
 from eval.metrics.operating import confusion, operating_point, operating_scores
-from eval.metrics.overlaps import Shapes
+from eval.metrics.overlaps import Shapes, xywh
 from eval.metrics.pairs import require_pairs
 from eval.metrics.truth import Objects
 from models.results import Array, Detections
@@ -97,7 +97,7 @@ class DetectionMetric(Metric[Detections, Objects]):
         self._matches.append(self._matched(image, found, scores, wanted, crowd))
 
     def _match(self, predicted: Detections, expected: Objects) -> Matches:
-        boxes, masks, truth = _xywh(predicted.boxes), None, None
+        boxes, masks, truth = xywh(predicted.boxes), None, None
         areas = boxes[:, 2] * boxes[:, 3]
         if self._overlap == "masks" and len(predicted):
             if predicted.masks is None or (expected.masks is None and len(expected)):
@@ -105,7 +105,7 @@ class DetectionMetric(Metric[Detections, Objects]):
             masks, truth = predicted.masks, expected.masks
             areas = predicted.masks.sum(axis=(1, 2)).astype(np.float64)
         found = Shapes(predicted.labels, areas, boxes, masks)
-        wanted = Shapes(expected.labels, expected.areas, _xywh(expected.boxes), truth)
+        wanted = Shapes(expected.labels, expected.areas, xywh(expected.boxes), truth)
         return self._matched(expected.image, found, predicted.scores, wanted, expected.crowd)
 
     def _matched(self, image: str, found: Shapes, scores: Array, wanted: Shapes, crowd: Array) -> Matches:
@@ -185,8 +185,3 @@ class DetectionMetric(Metric[Detections, Objects]):
             partial(operating_point, place=self._place, score=self._score),
             costs,
         )
-
-
-def _xywh(boxes: Array) -> Array:
-    corners = boxes.astype(np.float64).reshape(-1, 4)
-    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)

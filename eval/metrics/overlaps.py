@@ -8,7 +8,7 @@ import numpy as np
 
 from models.results import Array
 
-__all__ = ["Shapes", "box_overlaps", "mask_overlaps", "overlaps"]
+__all__ = ["Shapes", "box_overlaps", "mask_overlaps", "overlaps", "xywh"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,3 +101,9 @@ def _packed(masks: Array) -> Array:
     packed = np.packbits(masks.astype(bool).reshape(len(masks), -1), axis=1)
     padding = -packed.shape[1] % 8
     return np.pad(packed, ((0, 0), (0, padding))).view(np.uint64)
+
+
+def xywh(boxes: Array) -> Array:
+    """float64 `(N, 4)` x, y, width, height of `(N, 4)` corners: COCO's own terms."""
+    corners = boxes.astype(np.float64).reshape(-1, 4)
+    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)

@@ -16,7 +16,7 @@ from eval.metrics.detection_calibration import reliability
 from eval.metrics.operating import confusion
 from eval.report.axes import COLOURS
 from eval.report.document import Cell, Plot, Table
-from eval.report.worst import SURE
+from eval.worst import SURE
 from models.results import Array
 
 __all__ = ["calibration", "confused", "mistakes_table", "precision_recall_plot"]

@@ -12,7 +12,7 @@ from eval.metrics.labels import distinct
 from eval.metrics.truth import Objects
 from eval.report.document import Cell, Gallery, Picture, Table
 from eval.report.pictures import detected, photo, segmented
-from eval.report.worst import SURE
+from eval.worst import SURE
 from models.decoding import decode
 from models.results import Classification, Detections, Result, Segmentation
 

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from eval.data.dataset import IGNORED
 from eval.metrics.truth import Objects
 from eval.report.document import Picture
-from eval.report.worst import IGNORE, SURE, pair
+from eval.worst import SURE, pair
 from models.decoding import encode_png
 from models.results import Array, Detections
 
@@ -28,7 +29,7 @@ SPUN = [
         round(255 * v)
         for v in colorsys.hsv_to_rgb(i * GOLDEN % 1, (0.75, 0.5)[i % 2], (0.95, 0.7, 0.85)[i % 3])
     ]
-    for i in range(len(OKABE), IGNORE)
+    for i in range(len(OKABE), IGNORED)
 ]
 PALETTE = np.array([*OKABE, *SPUN, [255, 255, 255]], np.uint8)  # white: does not count
 SIDE = 480  # pixels of an example's longer side, at most
@@ -91,7 +92,7 @@ def _corners(box: Array, scale: float) -> tuple[float, float, float, float]:
 def segmented(image: Array, predicted: Array, expected: Array) -> list[Picture]:
     """The picture, the true label map and the found one in the same colours, and where they differ in red."""
     step = -(-max(expected.shape) // SIDE)
-    counted = expected != IGNORE
+    counted = expected != IGNORED
     differ = (predicted != expected) & counted
     share = float(differ.sum() / counted.sum()) if counted.any() else 0.0
     faded = 255 - (255 - image.mean(axis=2, keepdims=True)) * 0.45
@@ -106,11 +107,11 @@ def segmented(image: Array, predicted: Array, expected: Array) -> list[Picture]:
 
 def colours(maps: Sequence[Array], labels: Sequence[str]) -> dict[str, str]:
     """The colours of the classes that are in some of the label maps: name -> `#rrggbb`."""
-    there = sorted({int(label) for one in maps for label in np.unique(one)} - {IGNORE})
-    key = {labels[i]: "#" + bytes(PALETTE[i % IGNORE]).hex() for i in there}
-    return {**key, "not counted": "#ffffff"} if any((one == IGNORE).any() for one in maps) else key
+    there = sorted({int(label) for one in maps for label in np.unique(one)} - {IGNORED})
+    key = {labels[i]: "#" + bytes(PALETTE[i % IGNORED]).hex() for i in there}
+    return {**key, "not counted": "#ffffff"} if any((one == IGNORED).any() for one in maps) else key
 
 
 def _coloured(labels: Array) -> Array:
     """Colours repeat where there are more classes than colours."""
-    return PALETTE[np.where(labels == IGNORE, IGNORE, labels % IGNORE)]
+    return PALETTE[np.where(labels == IGNORED, IGNORED, labels % IGNORED)]

@@ -17,7 +17,7 @@ from eval.report.html import to_html
 from eval.report.markdown import to_markdown
 from eval.report.plots import draw
 from eval.report.tables import tables_of
-from eval.report.worst import Worst
+from eval.worst import Worst
 from models.card import TaskName
 from models.decoding import encode_png
 from models.results import Classification, Detections, Result, Segmentation

@@ -6,16 +6,15 @@ from bisect import insort
 
 import numpy as np
 
-from eval.data.dataset import Expected, Sample
-from eval.metrics.overlaps import box_overlaps
+from eval.data.dataset import IGNORED, Expected, Sample
+from eval.metrics.overlaps import box_overlaps, xywh
 from eval.metrics.truth import Objects
 from models.results import Array, Classification, Detections, Result, Segmentation
 
-__all__ = ["IGNORE", "SURE", "Worst", "pair", "severity"]
+__all__ = ["SURE", "Worst", "pair", "severity"]
 
 SURE = 0.5  # least score of an object that counts as found
 OVERLAP = 0.5  # least IoU of a hit
-IGNORE = 255  # pixels that do not count
 
 
 class Worst:
@@ -62,7 +61,7 @@ def severity(answer: Result, expected: Expected) -> float:
         false, missed = pair(answer[answer.scores >= SURE], expected)
         return float(false.sum() + missed.sum())
     if isinstance(answer, Segmentation) and not isinstance(expected, int | Objects):
-        counted = expected != IGNORE
+        counted = expected != IGNORED
         return float((answer.labels != expected)[counted].mean()) if counted.any() else 0.0
     raise TypeError(f"the answer must be of the data's task, got {type(answer).__name__}")
 
@@ -77,7 +76,7 @@ def pair(found: Detections, expected: Objects) -> tuple[Array, Array]:
         bool `(len(found),)` and bool `(len(expected),)`.
     """
     crowd = expected.crowd.astype(bool)
-    overlaps = box_overlaps(_xywh(found.boxes), _xywh(expected.boxes), crowd)
+    overlaps = box_overlaps(xywh(found.boxes), xywh(expected.boxes), crowd)
     overlaps[found.labels[:, None] != expected.labels] = 0.0
     false, free = np.ones(len(found), bool), ~crowd
     for row in np.argsort(-found.scores, kind="stable"):
@@ -87,8 +86,3 @@ def pair(found: Detections, expected: Objects) -> tuple[Array, Array]:
                 false[row] = free[allowed.argmax()] = False
                 break
     return false, free
-
-
-def _xywh(boxes: Array) -> Array:
-    corners = boxes.astype(np.float64).reshape(-1, 4)
-    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)

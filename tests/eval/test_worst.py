@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from eval.data.dataset import Expected, Sample
 from eval.metrics.detection import DetectionMetric
 from eval.metrics.truth import Objects
-from eval.report.worst import Worst, pair, severity
+from eval.worst import Worst, pair, severity
 from models.results import Array, Classification, Detections, Result, Segmentation
 
 
