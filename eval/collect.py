@@ -14,13 +14,12 @@ import numpy as np
 
 from eval.data.dataset import Dataset, Expected, Sample
 from eval.endpoint import RemoteEndpoint
-from eval.errors import EndpointError, Gone, Refused
+from eval.errors import EndpointError
 from eval.metrics.truth import Objects
+from eval.silence import Silence
 from models.results import Classification, Detections, Result, Segmentation
 
 __all__ = ["Asked", "ask_all", "asked", "digest_of", "misfit", "truth_of"]
-
-GIVE_UP = 8  # requests in a row without an answer: the endpoint is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +73,6 @@ def _unlike(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     return "" if shape == wanted else f"a map must be {wanted} like the truth, got {shape}"
 
 
-@dataclass(slots=True)
-class _Silence:
-    """Requests in a row that got no answer, and why the last one did not."""
-
-    requests: int = 0
-    why: str = ""
-
-    @property
-    def over(self) -> bool:
-        return self.requests >= GIVE_UP
-
-
 async def asked(
     endpoint: RemoteEndpoint, data: Dataset, places: Iterable[int], *, batch: int, concurrency: int
 ) -> AsyncGenerator[list[Asked], None]:
@@ -98,7 +85,7 @@ async def asked(
     Raises:
         EndpointError: nobody listens, or eight requests in a row got no answer.
     """
-    waiting, silence = _batches(places, batch), _Silence()
+    waiting, silence = _batches(places, batch), Silence()
     under_way: set[asyncio.Task[list[Asked]]] = set()
     try:
         while True:
@@ -111,8 +98,7 @@ async def asked(
             for task in done:
                 under_way.discard(task)
                 yield task.result()
-            if silence.over:
-                raise EndpointError(f"no more is asked, for no answer can be had: {silence.why}")
+            silence.end()
     finally:
         for task in under_way:
             task.cancel()
@@ -120,7 +106,7 @@ async def asked(
 
 
 async def _request(
-    endpoint: RemoteEndpoint, samples: Sequence[tuple[int, Sample]], silence: _Silence
+    endpoint: RemoteEndpoint, samples: Sequence[tuple[int, Sample]], silence: Silence
 ) -> list[Asked]:
     """The samples of one request with their answers; fewer when the endpoint is given up meanwhile."""
     if silence.over:
@@ -131,15 +117,11 @@ async def _request(
         if len(answers) != len(samples):
             raise EndpointError(f"there must be {len(samples)} answers, one an image, got {len(answers)}")
     except EndpointError as error:
-        silence.why = str(error)
-        if isinstance(error, Refused):  # so somebody is there
-            silence.requests = 0
-        else:
-            silence.requests += GIVE_UP if isinstance(error, Gone) else 1
+        silence.failed(error)
         if len(samples) == 1 or silence.over:
             return [Asked(sample, None, str(error), place) for place, sample in samples]
         return [found for one in samples for found in await _request(endpoint, [one], silence)]
-    silence.requests = 0
+    silence.heard()
     seconds = time.perf_counter() - began
     told = zip(samples, answers, strict=True)
     return [Asked(sample, answer, "", place, seconds) for (place, sample), answer in told]

@@ -16,19 +16,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from eval.errors import EvalError
 
-__all__ = ["Journal", "Progress", "Row", "alone", "begun", "progress"]
+__all__ = ["Journal", "Progress", "Record", "Row", "alone", "begun", "one_line", "progress"]
 
-SCHEMA = 1
-TABLES = f"""
-BEGIN IMMEDIATE;
+COMMON = """
 DROP TABLE IF EXISTS told;
-DROP TABLE IF EXISTS answers;
 DROP TABLE IF EXISTS marks;
 CREATE TABLE told (body TEXT NOT NULL);
+CREATE TABLE marks (name TEXT PRIMARY KEY, at REAL NOT NULL);
+"""
+ANSWERS = """
+DROP TABLE IF EXISTS answers;
 CREATE TABLE answers (
   place INTEGER PRIMARY KEY,  -- of the sample in the data
   id TEXT NOT NULL,
@@ -39,8 +40,6 @@ CREATE TABLE answers (
   tags TEXT NOT NULL,         -- JSON: slice -> value
   seconds REAL NOT NULL       -- of the request it came with
 ) WITHOUT ROWID;
-CREATE TABLE marks (name TEXT PRIMARY KEY, at REAL NOT NULL);
-PRAGMA user_version = {SCHEMA};
 """
 
 
@@ -75,17 +74,21 @@ class Progress:
     finished: bool
 
 
-class Journal:
-    """A run's record, open for reading and writing. Use as a context manager.
+class Record:
+    """What a run asks for and when it began, open for reading and writing. Use as a context manager.
 
     Attributes:
+        SCHEMA, TABLES: of a kind of run, whose edition no other kind has.
         told: what was asked for, as JSON values; has `images`, their number.
     """
 
+    SCHEMA: ClassVar[int]
+    TABLES: ClassVar[str]
+
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path, self._connection = path, connection
+        self.path, self.connection = path, connection
         self.told: dict[str, Any] = json.loads(connection.execute("SELECT body FROM told").fetchone()[0])
-        self._images = int(self.told["images"])
+        self.images = int(self.told["images"])
 
     @classmethod
     def create(cls, path: Path, told: Mapping[str, Any]) -> Self:
@@ -97,7 +100,9 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.closing(sqlite3.connect(path, timeout=30)) as connection:
-                connection.executescript(TABLES)
+                connection.executescript(
+                    f"BEGIN IMMEDIATE; {COMMON} {cls.TABLES} PRAGMA user_version = {cls.SCHEMA};"
+                )
                 connection.execute("INSERT INTO told VALUES (?)", (json.dumps(told, allow_nan=False),))
                 connection.commit()
         except (OSError, sqlite3.Error) as error:
@@ -119,9 +124,10 @@ class Journal:
             try:
                 connection = undone.enter_context(contextlib.closing(_connected(path)))
                 (edition,) = connection.execute("PRAGMA user_version").fetchone()
-                if edition != SCHEMA:
+                if edition != cls.SCHEMA:
                     raise EvalError(
-                        f"{path} must be of edition {SCHEMA}, got {edition}; run it anew with another --out"
+                        f"{path} must be of edition {cls.SCHEMA}, got {edition}: it is the record of another "
+                        "kind of run, or of another release; choose another --out"
                     )
                 journal = cls(path, connection)
             except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
@@ -137,7 +143,30 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        self.connection.close()
+
+    def mark(self, name: str, at: float) -> float:
+        """The time of that name, seconds of the epoch; `at` when it has none yet."""
+        with one_line(self.path), self.connection:
+            self.connection.execute("INSERT OR IGNORE INTO marks VALUES (?, ?)", (name, at))
+        kept = self.marked(name)
+        return at if kept is None else kept
+
+    def marked(self, name: str) -> float | None:
+        """The time of that name, or None."""
+        kept = self.read("SELECT at FROM marks WHERE name = ?", name)
+        return float(kept[0][0]) if kept else None
+
+    def read(self, query: str, *values: Any) -> list[Any]:
+        with one_line(self.path):
+            return self.connection.execute(query, values).fetchall()
+
+
+class Journal(Record):
+    """An evaluation's record: every answer."""
+
+    SCHEMA = 1
+    TABLES = ANSWERS
 
     def add(self, rows: Iterable[Row]) -> None:
         """Keep rows for good; all of them or none.
@@ -149,49 +178,33 @@ class Journal:
             (r.place, r.id, r.digest, r.truth, r.answer, r.error, json.dumps(dict(r.tags)), r.seconds)
             for r in rows
         ]
-        with _one_line(self.path), self._connection:
-            self._connection.executemany(
+        with one_line(self.path), self.connection:
+            self.connection.executemany(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values
             )
 
     def rows(self) -> Iterator[Row]:
         """Every row so far, in the order of the data; one at a time."""
-        with _one_line(self.path):
-            told = self._connection.execute("SELECT * FROM answers ORDER BY place")
+        with one_line(self.path):
+            told = self.connection.execute("SELECT * FROM answers ORDER BY place")
             for *facts, tags, seconds in told:
                 place, sample, digest, truth, answer, error = facts
                 yield Row(place, sample, digest, truth, answer, error, json.loads(tags), seconds)
 
     def missing(self) -> list[int]:
         """The places that have no answer yet, in order; what failed is asked again."""
-        done = {place for (place,) in self._read("SELECT place FROM answers WHERE answer IS NOT NULL")}
-        return [place for place in range(self._images) if place not in done]
+        done = {place for (place,) in self.read("SELECT place FROM answers WHERE answer IS NOT NULL")}
+        return [place for place in range(self.images) if place not in done]
 
     def seconds(self) -> list[float]:
         """How long every answered image took, as its sender saw it: the request it was in."""
         told = "SELECT seconds FROM answers WHERE answer IS NOT NULL ORDER BY place"
-        return [seconds for (seconds,) in self._read(told)]
-
-    def mark(self, name: str, at: float) -> float:
-        """The time of that name, seconds of the epoch; `at` when it has none yet."""
-        with _one_line(self.path), self._connection:
-            self._connection.execute("INSERT OR IGNORE INTO marks VALUES (?, ?)", (name, at))
-        kept = self.marked(name)
-        return at if kept is None else kept
-
-    def marked(self, name: str) -> float | None:
-        """The time of that name, or None."""
-        kept = self._read("SELECT at FROM marks WHERE name = ?", name)
-        return float(kept[0][0]) if kept else None
+        return [seconds for (seconds,) in self.read(told)]
 
     def progress(self) -> Progress:
         """How far the run is."""
-        ((done, errors),) = self._read("SELECT COUNT(*), COUNT(*) - COUNT(answer) FROM answers")
-        return Progress(done, self._images, errors, self.marked("finished") is not None)
-
-    def _read(self, query: str, *values: Any) -> list[Any]:
-        with _one_line(self.path):
-            return self._connection.execute(query, values).fetchall()
+        ((done, errors),) = self.read("SELECT COUNT(*), COUNT(*) - COUNT(answer) FROM answers")
+        return Progress(done, self.images, errors, self.marked("finished") is not None)
 
 
 @contextlib.contextmanager
@@ -254,7 +267,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def _one_line(path: Path) -> Iterator[None]:
+def one_line(path: Path) -> Iterator[None]:
     """Tell what is wrong with the disk or the file, and not where in our code it was noticed."""
     try:
         yield

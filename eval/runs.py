@@ -20,13 +20,14 @@ from eval.errors import EndpointError, EvalError
 from eval.journal import Journal, alone, begun
 from eval.metrics.base import Score
 from eval.metrics.sample_size import width_advice
+from eval.pool import Pace
 from eval.recorded import JOURNAL, Recorded, Request
 from eval.remote.access import target_of
 from eval.report.document import Cell, Report
 from eval.report.evaluation import evaluation_section
 from eval.report.latency import latency_section
 from eval.scoring import Scored, score
-from eval.spread import Pace, ask
+from eval.spread import ask
 from eval.target import Access, Target, name_of
 
 __all__ = ["clock", "command_of", "evaluate", "manifest", "record", "report_of", "reported"]

@@ -8,19 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import threading
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from importlib import import_module
-from itertools import islice
-from multiprocessing import connection, get_context
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from functools import lru_cache
+from typing import TypeAlias
 
 from eval.collect import Asked, asked, digest_of, misfit, truth_of
 from eval.data.dataset import Dataset, Sample
@@ -28,29 +20,14 @@ from eval.data.slices import slicer
 from eval.errors import EvalError
 from eval.journal import Row
 from eval.packed import pack
+from eval.pool import Pace, askers, shared_out
 from eval.recorded import Request
 from eval.remote.access import endpoint_of
+from eval.target import Target
 
-__all__ = ["Pace", "ask", "ask_over_processes", "ask_over_ray"]
+__all__ = ["ask", "ask_shard", "shared"]
 
 SHARD = 16  # requests of one worker before it comes back with their answers
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How hard is asked; the scores do not depend on it.
-
-    Attributes:
-        batch: images in one request.
-        concurrency: requests at once, of each worker.
-        workers: processes that ask; 1 is this one.
-        ray: address of a Ray cluster that asks (`local` starts one here), or None.
-    """
-
-    batch: int = 16
-    concurrency: int = 4
-    workers: int = 1
-    ray: str | None = None
 
 
 Tag: TypeAlias = Callable[[Sample], Mapping[str, str]]
@@ -66,12 +43,7 @@ async def ask(request: Request, data: Dataset, places: Sequence[int], pace: Pace
         EndpointError: the endpoint is gone. What was answered before has been given.
         EvalError: a worker ended, or there is no Ray.
     """
-    if pace.ray is not None:
-        rows = ask_over_ray(request, places, pace)
-    elif pace.workers > 1:
-        rows = ask_over_processes(request, places, pace)
-    else:
-        rows = _ask_here(request, data, places, pace)
+    rows = _ask_here(request, data, places, pace) if pace.alone else _asked_by_others(request, places, pace)
     async with aclosing(rows):
         async for some in rows:
             yield some
@@ -128,103 +100,20 @@ def _shards(places: Sequence[int], pace: Pace) -> list[Sequence[int]]:
     return [places[start : start + size] for start in range(0, len(places), size)]
 
 
-def _shared(request: Request, workers: int) -> Request:
-    """The same for one of several workers, who together ask no more than was allowed."""
-    target, most = request.target, request.target.access.max_qps
+def shared(target: Target, askers: int) -> Target:
+    """The same for one of several who ask, who together ask no more than was allowed."""
+    most = target.access.max_qps
     if most is None:
-        return request
-    access = replace(target.access, max_qps=most / max(workers, 1))
-    return replace(request, target=replace(target, access=access))
+        return target
+    return replace(target, access=replace(target.access, max_qps=most / max(askers, 1)))
 
 
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """What is started meanwhile never hears an interrupt from the terminal; the parent decides."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-async def ask_over_processes(request: Request, places: Sequence[int], pace: Pace) -> Rows:
-    """Shards asked by processes of this machine; those that nobody asks yet, and answers that nobody has
-    taken, wait here, so memory does not grow with the data."""
-    loop, context = asyncio.get_running_loop(), get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    request, shards = _shared(request, pace.workers), iter(_shards(places, pace))
-    pool = ProcessPoolExecutor(pace.workers, context, _leave_with_parent, (ours,))
-    under_way: set[asyncio.Future[Shard]] = set()
-    try:
-        while True:
-            for shard in islice(shards, 2 * pace.workers - len(under_way)):
-                with _unheard():  # this may start a worker
-                    under_way.add(loop.run_in_executor(pool, ask_shard, request, shard, pace))
-            if not under_way:
-                return
-            done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for one in done:
-                under_way.discard(one)
-                rows, error = one.result()
-                yield [(row, None) for row in rows]
-                if error is not None:
-                    raise error
-    except BrokenProcessPool as error:
-        raise EvalError(f"a worker ended: {error}; go on with --resume") from error
-    finally:
-        if under_way:  # nobody waits for their answers
-            theirs.close()
-        pool.shutdown(wait=True, cancel_futures=True)
-        await asyncio.gather(*under_way, return_exceptions=True)
-        theirs.close()
-        ours.close()
-
-
-def _leave_with_parent(parent: connection.Connection) -> None:
-    """End this worker when nobody wants its answers: its parent hung up, or is gone, however it went."""
-
-    def watch() -> None:
-        connection.wait([parent])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-async def ask_over_ray(request: Request, places: Sequence[int], pace: Pace) -> Rows:
-    """Shards asked by the workers of a Ray cluster, which must have Assay and the data.
-
-    Raises:
-        EvalError: Ray is not installed, or the cluster is not there.
-    """
-    ray = _ray(pace)
-    try:
-        task: Any = ray.remote(ask_shard)
-        request = _shared(request, int(ray.cluster_resources().get("CPU", 1)))
-        waiting = [task.remote(request, shard, pace) for shard in _shards(places, pace)]
-        while waiting:
-            done, waiting = await asyncio.to_thread(partial(ray.wait, waiting, num_returns=1))
-            rows, error = await asyncio.to_thread(ray.get, done[0])
+async def _asked_by_others(request: Request, places: Sequence[int], pace: Pace) -> Rows:
+    """Shards asked by workers, who have the data themselves."""
+    request = replace(request, target=shared(request.target, askers(pace)))
+    shards = ((request, shard, pace) for shard in _shards(places, pace))
+    async with aclosing(shared_out(ask_shard, shards, pace)) as done:
+        async for rows, error in done:
             yield [(row, None) for row in rows]
             if error is not None:
                 raise error
-    except ray.exceptions.RayError as error:
-        *_, last = str(error).splitlines() or [type(error).__name__]
-        raise EvalError(f"a Ray worker failed: {last}; go on with --resume") from error
-    finally:
-        ray.shutdown()
-
-
-def _ray(pace: Pace) -> Any:
-    try:
-        ray: Any = import_module("ray")
-    except ImportError as error:
-        raise EvalError("--ray needs Ray: pip install 'assay[ray]'") from error
-    options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
-    try:
-        if pace.ray == "local":
-            ray.init(num_cpus=pace.workers, include_dashboard=False, **options)
-        else:
-            ray.init(address=pace.ray, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise EvalError(f"there must be a Ray cluster at {pace.ray}: {error}") from error
-    return ray

@@ -1,8 +1,8 @@
-"""Attacks as generators: they yield pictures to ask about and are sent the answers.
+"""Attacks as generators: they yield pictures to ask about and are sent what was thought of them.
 
-An attack holds no endpoint, counts nothing and knows no HTTP. The wave scheduler asks, counts,
-rounds and asks again; so no attack can spend more than its budget, leave its threat, or report
-a success that the endpoint did not give.
+An attack holds no endpoint, counts nothing and knows neither HTTP nor the task: what an answer is worth
+is the goal's to say. The wave scheduler asks, counts, rounds and asks again; so no attack can spend more
+than its budget, leave its threat, or report a success that the endpoint did not give.
 """
 
 from __future__ import annotations
@@ -11,16 +11,60 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from models.results import Array, Classification
+from models.results import Array, Result
 
-__all__ = ["Attack", "Dialogue", "Draw", "Threat", "draws", "is_grey", "margin", "on_lattice"]
+__all__ = ["Attack", "Dialogue", "Draw", "Goal", "Threat", "Verdict", "draws", "is_grey", "on_lattice"]
 
-Dialogue: TypeAlias = Generator[list[Array], Sequence[Classification], None]
+
+class Verdict(NamedTuple):
+    """What an answer is worth to an attack.
+
+    Attributes:
+        loss: what a search lowers.
+        fooled: the goal is reached.
+        label: the class that was answered; -1 where an answer is more than a class.
+        right: the answer is as it should be; of the clean picture: there is something to attack.
+    """
+
+    loss: float
+    fooled: bool
+    label: int = -1
+    right: bool = False
+
+
+Dialogue: TypeAlias = Generator[list[Array], Sequence[Verdict], None]
 Draw: TypeAlias = Callable[[int], np.random.Generator]
+
+
+class Goal(Protocol):
+    """What the answer to one picture should become; everything an attack may know of the task.
+
+    Attributes:
+        name: in reports and figures.
+        graded: how far it got counts, reached or not: the picture is asked about once more at the end
+            in any case, and the answer is kept.
+        truth: the true class; -1 where the truth is more than a class.
+        starts: pictures that reach it as they are, for attacks that walk back from one; may be empty.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def graded(self) -> bool: ...
+
+    @property
+    def truth(self) -> int: ...
+
+    @property
+    def starts(self) -> Sequence[Array]: ...
+
+    def judge(self, answer: Result) -> Verdict:
+        """What an answer is worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +119,35 @@ class Attack(ABC):
         minimises: looks for the smallest change that fools. It may ask beyond the threat, and goes
             on when it has fooled; success is still counted inside the threat only.
         norms: kinds of threat that it can keep to.
+        targeted: it can also be sent toward one class.
+        held: bytes it keeps for every value of a picture under way; bounds how many are.
     """
 
     name: ClassVar[str]
     tags: ClassVar[tuple[str, ...]]
     minimises: ClassVar[bool] = False
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
+    targeted: ClassVar[bool] = True
+    held: ClassVar[int] = 8
 
     @abstractmethod
-    def run(self, image: Array, label: int, threat: Threat, draw: Draw, budget: int) -> Dialogue:
-        """Talk about one image until it is fooled (the scheduler sees that), or there is no more to try.
+    def run(self, image: Array, goal: Goal, threat: Threat, draw: Draw, budget: int) -> Dialogue:
+        """Talk about one image until the scheduler sees the goal reached, or nothing is left to try.
 
         Args:
             image: uint8 RGB `(H, W, 3)`.
-            label: the true class; the endpoint gives it for the clean image.
+            goal: what it is after; only `starts` is of use here, verdicts tell the rest.
             draw: the random numbers of a step; the same step always gives the same.
             budget: pictures that may be asked about; the scheduler stops at it.
 
         Yields: pictures to ask about, any dtype; they are rounded inside the threat first, those of
             an attack that minimises to the nearest levels.
-        Is sent: one answer for each of them, same order.
+        Is sent: one verdict for each of them, same order; fewer when the budget ends among them.
         """
+
+    def most(self, budget: int) -> int:
+        """Queries of one image, at most; the clean one and the last check are among them."""
+        return budget
 
 
 def draws(seed: int, sample: str, attack: str) -> Draw:
@@ -111,18 +163,6 @@ def draws(seed: int, sample: str, attack: str) -> Draw:
         return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, step]))
 
     return draw
-
-
-def margin(answer: Classification, label: int) -> float:
-    """log p(label) - log of the best other class; below 0 is fooled. Ties go to the lower index.
-
-    Logarithms, because a sure model's probabilities differ in digits that differences of
-    probabilities hide.
-    """
-    scores = np.log(np.maximum(answer.scores.astype(np.float64), 1e-38))
-    own = scores[label]
-    scores[label] = -np.inf
-    return float(own - scores.max())
 
 
 def on_lattice(picture: Array) -> Array:

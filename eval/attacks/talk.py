@@ -4,45 +4,65 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from eval.attacks.base import Dialogue, Threat, margin, on_lattice
-from models.results import Array, Classification
+from eval.attacks.base import Dialogue, Goal, Threat, Verdict, on_lattice
+from eval.attacks.results import Facts, Outcome
+from models.results import Array, Result
 
 __all__ = ["Talk"]
+
+LATE = 0.9  # of the queries; what the loss falls after these is its late gain
 
 
 @dataclass(slots=True, eq=False)
 class Talk:
     """A dialogue, what it asked, what it was told, and what became of it.
 
-    `stage` goes clean, attack, final, over; or failed.
+    `stage` goes clean, attack, final, over; or failed. Nothing in it depends on anything but its own
+    answers, so it can be led again from the verdicts that were noted.
+
+    Attributes:
+        place: of the image among those attacked.
+        known: verdicts of the turns that were asked before this process was, oldest first.
     """
 
+    place: int
     image: Array
-    label: int
+    goal: Goal
     dialogue: Dialogue
     threat: Threat
     budget: int
-    final: Array
+    minimises: bool = False
+    known: deque[Sequence[Verdict]] = field(default_factory=deque)
     asking: list[Array] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
-    answers: list[Classification | None] = field(default_factory=list)
-    cache: dict[bytes, Classification] = field(default_factory=dict)
+    open: list[int] = field(default_factory=list)  # slots of `asking` that went out
+    verdicts: list[Verdict | None] = field(default_factory=list)
+    cache: dict[bytes, Verdict] = field(default_factory=dict)
     stage: str = "clean"
+    final: Array = field(init=False)
+    answer: Result | None = None
+    best: Verdict = field(init=False)  # of `final`
+    start_loss: float = math.nan
+    falls: list[tuple[int, float]] = field(default_factory=list)  # queries, best loss by then
     queries: int = 0
     cache_hits: int = 0
-    predicted: int = -1
-    start_margin: float = math.nan
-    best_margin: float = math.inf
     right: bool = False
     claimed: bool = False
-    fooled: bool = False
+    reached: bool = False
     exhausted: bool = False
-    minimises: bool = False
-    nearest: float = math.inf  # distance of the smallest wrong picture; only of an attack that minimises
+    nearest: float = math.inf  # distance of the smallest picture that reached the goal, if that is sought
     queries_to_fool: int = 0
+
+    def __post_init__(self) -> None:
+        self.final, self.best = self.image, Verdict(math.inf, False)
+
+    @property
+    def over(self) -> bool:
+        return self.stage in ("over", "failed")
 
     def begin(self) -> list[int]:
         """The clean picture is asked about first."""
@@ -52,55 +72,69 @@ class Talk:
         """Slots that need the endpoint; repeats, of before or of this turn, are not asked again."""
         self.asking, self.digests = pictures, [digest_of(picture) for picture in pictures]
         known = {} if self.stage == "final" else self.cache
-        self.answers = [known.get(digest) for digest in self.digests]
+        self.verdicts = [known.get(digest) for digest in self.digests]
         first = {digest: slot for slot, digest in reversed(list(enumerate(self.digests)))}
         open_slots = sorted(slot for digest, slot in first.items() if digest not in known)
         self.cache_hits += len(pictures) - len(open_slots)
         self.queries += len(open_slots)
+        self.open = open_slots
         return open_slots
 
-    def put(self, slot: int, answer: Classification) -> bool:
-        """Note one answer, for all equal pictures of the turn; True when it was the last one missing."""
-        self.cache[self.digests[slot]] = answer
+    def told(self, slot: int, answer: Result) -> Verdict:
+        """Note one answer; the last check's is kept."""
+        if self.stage == "final":
+            self.answer = answer
+        verdict = self.goal.judge(answer)
+        self.put(slot, verdict)
+        return verdict
+
+    def put(self, slot: int, verdict: Verdict) -> None:
+        """Note what one answer is worth, for all equal pictures of the turn."""
+        self.cache[self.digests[slot]] = verdict
         for same, digest in enumerate(self.digests):
             if digest == self.digests[slot]:
-                self.answers[same] = answer
-        return all(known is not None for known in self.answers)
+                self.verdicts[same] = verdict
+
+    def news(self) -> list[Verdict]:
+        """What was told of the pictures of this turn that went out, in order."""
+        return [verdict for slot in self.open if (verdict := self.verdicts[slot]) is not None]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of this turn were told."""
+        return None not in self.verdicts
 
     def turn(self) -> list[int]:
-        """All answers are in: the slots to ask about next; none when the talk is over."""
-        answers = [answer for answer in self.answers if answer is not None]
+        """All verdicts are in: the slots to ask about next; none when the talk is over."""
+        verdicts = [verdict for verdict in self.verdicts if verdict is not None]
         if self.stage == "final":
-            return self._end(answers[0])
+            return self._end(verdicts[0])
         if self.stage == "clean":
-            self.start_margin = self.best_margin = margin(answers[0], self.label)
-            self.predicted = answers[0].label
-            self.right = self.predicted == self.label
+            self.best, self.start_loss = verdicts[0], verdicts[0].loss
+            self.right = self.best.right
             if not self.right:
-                return self._end(None)
+                return self._stop()
             self.stage = "attack"
             return self._advance(None)
-        if self.minimises:
-            self._shrink(answers)
-            return self._advance(answers)
-        for picture, answer in zip(self.asking, answers, strict=True):
-            reached = margin(answer, self.label)
-            if reached < self.best_margin or answer.label != self.label:
-                self.final, self.best_margin, self.predicted = picture, reached, answer.label
-            if answer.label != self.label:
+        for picture, verdict in zip(self.asking, verdicts, strict=True):
+            if self.minimises:
+                self._shrink(picture, verdict)
+                continue
+            if verdict.loss < self.best.loss or verdict.fooled:
+                self.final, self.best = picture, verdict
+                self.falls.append((self.queries, verdict.loss))
+            if verdict.fooled:
                 self.claimed, self.queries_to_fool = True, self.queries + 1
                 return self._check()
-        return self._advance(answers)
+        return self._advance(verdicts)
 
-    def _shrink(self, answers: Sequence[Classification]) -> None:
-        """Keep the smallest picture that was wrong, inside the threat or not."""
-        for picture, answer in zip(self.asking, answers, strict=True):
-            if answer.label == self.label or (size := self.threat.size(self.image, picture)) >= self.nearest:
-                continue
-            self.final, self.nearest, self.predicted = picture, size, answer.label
-            self.best_margin = margin(answer, self.label)
-            if size <= self.threat.epsilon and not self.claimed:
-                self.claimed, self.queries_to_fool = True, self.queries + 1
+    def _shrink(self, picture: Array, verdict: Verdict) -> None:
+        """Keep the smallest picture that reached the goal, inside the threat or not."""
+        if not verdict.fooled or (size := self.threat.size(self.image, picture)) >= self.nearest:
+            return
+        self.final, self.best, self.nearest = picture, verdict, size
+        if size <= self.threat.epsilon and not self.claimed:
+            self.claimed, self.queries_to_fool = True, self.queries + 1
 
     def _check(self) -> list[int]:
         """The very bytes, once more, past the cache."""
@@ -108,11 +142,11 @@ class Talk:
         self.dialogue.close()
         return self._ask([self.final])
 
-    def _advance(self, answers: Sequence[Classification] | None) -> list[int]:
+    def _advance(self, verdicts: Sequence[Verdict] | None) -> list[int]:
         """Let the attack propose until something must be asked; end when it or the budget does."""
         while True:
             try:
-                proposed = self.dialogue.send(answers)  # type: ignore[arg-type]  # None starts a generator
+                proposed = self.dialogue.send(verdicts)  # type: ignore[arg-type]  # None starts a generator
             except StopIteration:
                 return self._stop()
             room = self.budget - self.queries - 1  # one is kept for the final check
@@ -124,29 +158,62 @@ class Talk:
             slots = self._ask([self._allowed(picture) for picture in proposed])
             if slots:
                 return slots
-            answers = [answer for answer in self.answers if answer is not None]
+            verdicts = [verdict for verdict in self.verdicts if verdict is not None]
 
     def _allowed(self, picture: Array) -> Array:
         return on_lattice(picture) if self.minimises else self.threat.enforce(self.image, picture)
 
     def _stop(self) -> list[int]:
-        if self.nearest < math.inf:
+        if self.nearest < math.inf or self.goal.graded:
             return self._check()
         self.dialogue.close()
         return self._end(None)
 
-    def _end(self, last: Classification | None) -> list[int]:
+    def _end(self, last: Verdict | None) -> list[int]:
         if last is not None:
-            self.predicted = last.label
-            self.fooled = self.claimed and last.label != self.label
+            self.best = Verdict(self.best.loss, last.fooled, last.label)
+            self.reached = last.fooled and self.right
         self.stage = "over"
         self.cache.clear()
+        self.asking, self.digests, self.verdicts = [], [], []
         return []
 
     def fail(self) -> None:
         """The endpoint gave no answer; a claim that could not be checked is no claim."""
         self.dialogue.close()
-        self.stage, self.predicted, self.claimed = "failed", -1, False
+        self.stage, self.answer, self.claimed = "failed", None, False
+        self.cache.clear()
+
+    def outcome(self) -> Outcome:
+        """What became of it."""
+        failed = self.stage == "failed"
+        fooled = self.claimed and self.reached
+        facts = Facts(
+            label=self.goal.truth,
+            predicted=-1 if failed else self.best.label,
+            clean_correct=self.right,
+            claimed=self.claimed,
+            reached=self.reached and not failed,
+            fooled=fooled,
+            error=failed,
+            exhausted=self.exhausted,
+            queries=self.queries,
+            queries_to_fool=self.queries_to_fool * fooled,
+            cache_hits=self.cache_hits,
+            start_loss=self.start_loss,
+            best_loss=self.best.loss,
+            late_gain=self._late_gain(),
+            distance=self.threat.size(self.image, self.final),
+        )
+        return Outcome(facts, self.final, self.answer)
+
+    def _late_gain(self) -> float:
+        if not self.falls:
+            return math.nan
+        before = [loss for queries, loss in self.falls if queries <= LATE * self.queries]
+        late = (before[-1] if before else self.start_loss) - self.falls[-1][1]
+        fall = self.start_loss - self.falls[-1][1]
+        return late / fall if fall > 0 else math.nan
 
 
 def digest_of(picture: Array) -> bytes:

@@ -8,26 +8,33 @@ own answers, so batching, concurrency and order change nothing.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-import numpy as np
-
-from eval.attacks.base import Attack, Threat, draws
-from eval.attacks.results import AttackResult
+from eval.attacks.base import Attack, Goal, Threat, draws
+from eval.attacks.book import Book, Kept, Turn
+from eval.attacks.results import AttackResult, Outcome, result_of
 from eval.attacks.talk import Talk
 from eval.endpoint import Endpoint
 from eval.errors import BudgetExceeded, EndpointError
-from models.results import Array, Classification
+from eval.silence import Silence
+from models.results import Array, Result
 
 __all__ = ["Limits", "Progress", "attack_all"]
+
+MEMORY = 400_000_000  # bytes that dialogues under way may hold
+VERDICT = 200  # bytes of one that is remembered
+
+Slot: TypeAlias = tuple[Talk, int]
+Ended: TypeAlias = tuple[int, Outcome]
+Asked: TypeAlias = list[tuple[Slot, Result | None]]  # None: no answer
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a wave stands."""
+    """Where a wave stands; `queries` are those of this process."""
 
     attack: str
     samples: int
@@ -44,72 +51,73 @@ class Limits:
         budget: images asked about per sample; the clean one and the final check are among them.
         batch: images in one request.
         in_flight: requests under way at once.
-        max_queries: images asked about in all; shared out evenly, so that order decides nothing.
-        max_qps: images a second, at most.
     """
 
     budget: int
     batch: int = 64
     in_flight: int = 4
-    max_queries: int | None = None
-    max_qps: float | None = None
-
-    def share(self, samples: int) -> int:
-        """The budget of each sample. Raises BudgetExceeded when it is under 3."""
-        share = (
-            self.budget if self.max_queries is None else min(self.budget, self.max_queries // max(1, samples))
-        )
-        if share < 3:
-            raise BudgetExceeded(f"every sample needs at least 3 queries, got {share} for each of {samples}")
-        return share
 
 
 async def attack_all(
     attack: Attack,
-    endpoint: Endpoint[Classification],
+    endpoint: Endpoint[Any],
     images: Sequence[Array],
-    labels: Sequence[int],
+    goals: Sequence[Goal],
     *,
     threat: Threat,
     limits: Limits,
     seed: int,
     samples: Sequence[str] | None = None,
     progress: Callable[[Progress], None] | None = None,
+    book: Book | None = None,
 ) -> AttackResult:
-    """Run one dialogue per image, all at once.
+    """Attack every image; the result is the same for any batch, concurrency and order of answers.
 
     Args:
-        images: uint8 RGB `(H, W, 3)`, any sizes.
-        labels: the true classes.
+        images: uint8 RGB `(H, W, 3)`, any sizes; read when they are wanted.
+        goals: what is wanted of each.
         samples: an id for each image, part of the key of its draws; its position by default.
         progress: told after every request.
+        book: what it holds is not asked again, and what is told is written into it.
 
     Raises:
-        BudgetExceeded: the limits leave under 3 queries a sample.
-        ValueError: images, labels and samples are not equally many, or the attack cannot keep to the threat.
+        BudgetExceeded: under 3 queries a sample.
+        EndpointError: nobody answers any more; what was told before is in the book.
+        ValueError: images, goals and samples are not equally many, or the attack cannot keep to the threat
+            or be sent toward a class.
     """
     if threat.norm not in attack.norms:
         raise ValueError(
             f"the threat of {attack.name} must be {' or '.join(attack.norms)}, got {threat.norm}"
         )
+    if limits.budget < 3:
+        raise BudgetExceeded(f"every sample needs at least 3 queries, got {limits.budget}")
     names = list(samples) if samples is not None else [str(i) for i in range(len(images))]
-    if not len(images) == len(labels) == len(names):
-        raise ValueError(f"images, labels and samples must be equally many, got {len(images)}, {len(labels)}")
-    budget = limits.share(len(images))
-    talks = [
-        Talk(
+    if not len(images) == len(goals) == len(names):
+        raise ValueError(f"images, goals and samples must be equally many, got {len(images)}, {len(goals)}")
+    wanted = "; ".join(dict.fromkeys(goal.name for goal in goals))
+    if wanted == "targeted" and not attack.targeted:
+        raise ValueError(f"{attack.name} cannot be sent toward a class")
+    kept = Kept() if book is None else book
+
+    def begun(place: int) -> Talk:
+        image, goal, draw = images[place], goals[place], draws(seed, names[place], attack.name)
+        return Talk(
+            place=place,
             image=image,
-            label=int(label),
-            dialogue=attack.run(image, int(label), threat, draws(seed, name, attack.name), budget - 2),
+            goal=goal,
+            dialogue=attack.run(image, goal, threat, draw, limits.budget - 2),
             threat=threat,
-            budget=budget,
-            final=image,
+            budget=limits.budget,
             minimises=attack.minimises,
+            known=deque(kept.turns(place)),
         )
-        for image, label, name in zip(images, labels, names, strict=True)
-    ]
-    await _Wave(attack.name, endpoint, talks, limits, progress).run()
-    return _result(attack.name, talks, threat)
+
+    ended = kept.ended()
+    places = [place for place in range(len(images)) if place not in ended]
+    wave = _Wave(attack, endpoint, begun, places, limits, kept)
+    await wave.run(lambda: progress and progress(wave.progress(len(images))))
+    return result_of(attack.name, wanted, threat, *kept.columns())
 
 
 class _Wave:
@@ -117,89 +125,107 @@ class _Wave:
 
     def __init__(
         self,
-        attack: str,
-        endpoint: Endpoint[Classification],
-        talks: list[Talk],
+        attack: Attack,
+        endpoint: Endpoint[Any],
+        begun: Callable[[int], Talk],
+        places: Iterable[int],
         limits: Limits,
-        progress: Callable[[Progress], None] | None,
+        book: Book,
     ) -> None:
-        self._attack, self._endpoint, self._talks = attack, endpoint, talks
-        self._limits, self._progress = limits, progress
-        self._waiting: deque[tuple[Talk, int]] = deque()
-        self._next_send = time.monotonic()
+        self._attack, self._endpoint, self._begun = attack, endpoint, begun
+        self._places, self._limits, self._book = deque(places), limits, book
+        self._waiting: deque[Slot] = deque()
+        self._live = self._held = 0  # dialogues under way, and bytes that they hold
+        self._queries = 0
+        self._fooled = sum(row.fooled for row in book.columns()[0])
+        self._silence = Silence()
 
-    async def run(self) -> None:
-        for talk in self._talks:
-            self._waiting.extend((talk, slot) for slot in talk.begin())
-        tasks: set[asyncio.Task[None]] = set()
+    def progress(self, samples: int) -> Progress:
+        finished = samples - len(self._places) - self._live
+        return Progress(self._attack.name, samples, finished, self._fooled, self._queries)
+
+    async def run(self, tell: Callable[[], object]) -> None:
+        tasks: set[asyncio.Task[Asked]] = set()
         try:
-            while self._waiting or tasks:
+            while True:
+                self._admit()
                 while self._waiting and len(tasks) < self._limits.in_flight:
                     tasks.add(asyncio.create_task(self._request(self._take())))
+                if not tasks:
+                    return
                 done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-                self._tell()
+                self._hear([one for task in done for one in task.result()])
+                tell()
+                self._silence.end()
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _take(self) -> list[tuple[Talk, int]]:
+    def _admit(self) -> None:
+        """Begin dialogues while there is memory for them."""
+        while self._places and (not self._live or self._held < MEMORY):
+            talk = self._begun(self._places.popleft())
+            self._live += 1
+            self._held += self._cost(talk)
+            if ended := self._proceed(talk, talk.begin()):  # all it asks is known
+                self._book.note([], [ended])
+
+    def _cost(self, talk: Talk) -> int:
+        return self._attack.held * talk.image.nbytes + VERDICT * talk.budget
+
+    def _proceed(self, talk: Talk, slots: list[int]) -> Ended | None:
+        """Lead a dialogue through the turns that are known; what it came to if it is over."""
+        while slots and talk.known and talk.stage != "final":
+            for slot, verdict in zip(slots, talk.known.popleft(), strict=True):
+                talk.put(slot, verdict)
+            slots = talk.turn()
+        if not talk.over:
+            self._waiting.extend((talk, slot) for slot in slots)
+            return None
+        self._live -= 1
+        self._held -= self._cost(talk)
+        outcome = talk.outcome()
+        self._fooled += outcome.facts.fooled
+        return talk.place, outcome
+
+    def _take(self) -> list[Slot]:
         count = min(self._limits.batch, len(self._waiting))
-        return [self._waiting.popleft() for _ in range(count)]
+        taken = [self._waiting.popleft() for _ in range(count)]
+        return [(talk, slot) for talk, slot in taken if not talk.over]
 
-    async def _request(self, batch: list[tuple[Talk, int]]) -> None:
-        batch = [(talk, slot) for talk, slot in batch if talk.stage != "failed"]
-        if not batch:
-            return
-        await self._pace(len(batch))
+    async def _request(self, batch: list[Slot]) -> Asked:
+        """What is asked together and gets no answer is asked again one by one."""
+        if not batch or self._silence.over:
+            return [(slot, None) for slot in batch]
+        self._queries += len(batch)
         try:
             answers = await self._endpoint.predict([talk.asking[slot] for talk, slot in batch])
-        except EndpointError:
-            for talk, _ in batch:
+            if len(answers) != len(batch):
+                raise EndpointError(f"there must be {len(batch)} answers, one an image, got {len(answers)}")
+        except EndpointError as error:
+            self._silence.failed(error)
+            if len(batch) == 1:
+                return [(batch[0], None)]
+            return [found for slot in batch for found in await self._request([slot])]
+        self._silence.heard()
+        return list(zip(batch, answers, strict=True))
+
+    def _hear(self, told: Asked) -> None:
+        """Judge answers, write them down, and let those go on whose turn is complete."""
+        turns: list[Turn] = []
+        complete: list[tuple[Talk, list[int]]] = []
+        for (talk, slot), answer in told:
+            if talk.over:
+                continue
+            if answer is None:
                 talk.fail()
-            return
-        for (talk, slot), answer in zip(batch, answers, strict=True):
-            if talk.stage != "failed" and talk.put(slot, answer):
-                self._waiting.extend((talk, slot) for slot in talk.turn())
-
-    async def _pace(self, count: int) -> None:
-        if self._limits.max_qps is None:
-            return
-        now = time.monotonic()
-        start = max(now, self._next_send)
-        self._next_send = start + count / self._limits.max_qps
-        await asyncio.sleep(start - now)
-
-    def _tell(self) -> None:
-        if self._progress is None:
-            return
-        over = [talk for talk in self._talks if talk.stage in ("over", "failed")]
-        fooled = sum(talk.fooled for talk in over)
-        queries = sum(talk.queries for talk in self._talks)
-        self._progress(Progress(self._attack, len(self._talks), len(over), fooled, queries))
-
-
-def _result(attack: str, talks: list[Talk], threat: Threat) -> AttackResult:
-    failed = np.array([talk.stage == "failed" for talk in talks], bool)
-
-    def column(values: list[bool] | list[int] | list[float], kind: type) -> Array:
-        return np.array(values, kind)
-
-    return AttackResult(
-        attack=attack,
-        images=[talk.final for talk in talks],
-        labels=column([talk.label for talk in talks], np.int64),
-        predicted=column([talk.predicted for talk in talks], np.int64),
-        clean_correct=column([talk.right for talk in talks], bool),
-        claimed=column([talk.claimed for talk in talks], bool),
-        fooled=column([talk.fooled for talk in talks], bool),
-        errors=failed,
-        exhausted=column([talk.exhausted for talk in talks], bool),
-        queries=column([talk.queries for talk in talks], np.int64),
-        queries_to_fool=column([talk.queries_to_fool * talk.fooled for talk in talks], np.int64),
-        cache_hits=column([talk.cache_hits for talk in talks], np.int64),
-        start_margin=column([talk.start_margin for talk in talks], np.float64),
-        best_margin=column([talk.best_margin for talk in talks], np.float64),
-        distance=column([threat.size(talk.image, talk.final) for talk in talks], np.float64),
-    )
+                complete.append((talk, []))
+                continue
+            talk.told(slot, answer)
+            if talk.complete:
+                if talk.stage != "final":
+                    turns.append((talk.place, talk.news()))
+                complete.append((talk, talk.turn()))
+        proceeded = [self._proceed(talk, slots) for talk, slots in complete]
+        self._book.note(turns, [ended for ended in proceeded if ended is not None])

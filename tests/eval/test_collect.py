@@ -12,10 +12,11 @@ from typing import Self
 import numpy as np
 import pytest
 
-from eval.collect import GIVE_UP, Asked, ask_all, asked, misfit
+from eval.collect import Asked, ask_all, asked, misfit
 from eval.data.dataset import Dataset, Expected, Sample
 from eval.errors import EndpointError, Gone, Refused
 from eval.metrics.truth import Objects
+from eval.silence import GIVE_UP
 from models.results import Classification, Detections, Result, Segmentation
 
 IMAGES = 40

@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from eval import spread
+from eval import pool, spread
 from eval.errors import DatasetError, EndpointError, EvalError
 from eval.journal import Row
+from eval.pool import Pace
 from eval.recorded import Request
-from eval.spread import SHARD, Pace, Shard
+from eval.spread import SHARD, Shard
 from eval.target import Access, Target
 from tests.eval.recordings import LABELS, pictures
 
@@ -29,6 +30,7 @@ TARGET = Target(
 PACE = Pace(batch=1, workers=2)
 PLACES = range(10 * SHARD)
 REQUEST = Request(TARGET, "none")
+NO_DATA: Any = None  # workers have their own
 Asks = Callable[[Request, Sequence[int], Pace], Shard]
 
 
@@ -66,7 +68,7 @@ def rows_of(asks: Asks, monkeypatch: pytest.MonkeyPatch, kept: list[Row], reques
 
     async def run() -> None:
         told: AsyncGenerator[list[tuple[Row, Any]], None]
-        async with aclosing(spread.ask_over_processes(request, PLACES, PACE)) as told:
+        async with aclosing(spread.ask(request, NO_DATA, PLACES, PACE)) as told:
             async for some in told:
                 kept.extend(row for row, _ in some)
 
@@ -107,7 +109,7 @@ def test_who_leaves_does_not_wait_for_workers(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(spread, "ask_shard", hangs)
 
     async def first() -> list[tuple[Row, Any]]:
-        told = spread.ask_over_processes(REQUEST, PLACES, PACE)
+        told = spread.ask(REQUEST, NO_DATA, PLACES, PACE)
         async with aclosing(told):
             return await anext(told)
 
@@ -127,10 +129,10 @@ def test_no_more_shards_wait_than_are_soon_asked(monkeypatch: pytest.MonkeyPatch
             waiting.append((Future(), places))
             return waiting[-1][0]
 
-    monkeypatch.setattr(spread, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", Pool)
 
     async def most() -> list[int]:
-        told = spread.ask_over_processes(REQUEST, PLACES, PACE)
+        told = spread.ask(REQUEST, NO_DATA, PLACES, PACE)
         counts: list[int] = []
         async with aclosing(told):
             while True:

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.attacks.base import Attack, Threat, draws, is_grey
+from eval.attacks.goals.classification import Targeted, untargeted
 from eval.attacks.results import AttackResult, worst_case
 from eval.attacks.spatial import Spatial
 from eval.attacks.tables import ATTACKS
 from eval.attacks.wave import Limits, Progress, attack_all
 from eval.errors import BudgetExceeded, EndpointError
+from eval.packed import pack
 from models.results import Array, Classification
 from tests.doubles import (
     FailingEndpoint,
@@ -61,7 +63,7 @@ def run(
         attack,
         endpoint,
         images,
-        labels,
+        untargeted(labels),
         threat=threat,
         limits=limits,
         seed=seed,
@@ -80,6 +82,8 @@ def same(one: AttackResult, other: AttackResult) -> None:
         left, right = getattr(one, name), getattr(other, name)
         if name == "images":
             assert all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
+        elif name == "answers":
+            assert [a and pack(a) for a in left] == [b and pack(b) for b in right]
         else:
             np.testing.assert_array_equal(left, right)
 
@@ -135,7 +139,7 @@ def test_same_seed_same_pixels(attack: Attack) -> None:
                 other.images, run(attack, StubbornEndpoint(0), images, [0] * 5).images, strict=True
             )
         )
-        or not (other.best_margin < other.start_margin).any()
+        or not (other.best_loss < other.start_loss).any()
     )
 
 
@@ -237,7 +241,7 @@ def test_what_fooled_is_what_was_sent_last() -> None:
     result = run(ATTACKS["square"], endpoint, images, labels, threat=Threat("linf", 60), budget=100)
     assert result.fooled.any()
     assert result.reverify_rate == 1
-    for i in np.flatnonzero(result.fooled):
+    for i in np.flatnonzero(result.fooled).tolist():
         assert endpoint.answer(result.images[i]).label == result.predicted[i] != labels[i]
         assert endpoint.asked.count(result.images[i].tobytes()) == 2  # once found, once asked again
 
@@ -250,6 +254,37 @@ def test_repeats_are_answered_without_asking() -> None:
     assert result.cache_hits[0] > 0
     assert len(set(endpoint.asked)) == len(endpoint.asked) == result.queries[0]
     assert result.queries[0] == 3  # one level darker, the same, one lighter
+
+
+def test_who_cannot_be_asked_fails_alone() -> None:
+    """The others of its requests are asked again without it."""
+    images = pictures(6)
+    for image in images:
+        image[0, 0, 0] = 10
+    images[4][0, 0, 0] = 250
+    result = run(ATTACKS["square"], FailingEndpoint(0), images, [0] * 6, batch=6)
+    assert result.errors.tolist() == [False] * 4 + [True, False]
+
+
+class Nobody:
+    """Answers so many requests, then no more."""
+
+    def __init__(self, answered: int) -> None:
+        self.inner, self.left, self.asked = StubbornEndpoint(0), answered, 0
+
+    async def predict(self, images: Any) -> Any:
+        self.left -= 1
+        self.asked += 1
+        if self.left < 0:
+            raise EndpointError("nobody is there")
+        return await self.inner.predict(images)
+
+
+def test_an_endpoint_that_is_gone_is_given_up() -> None:
+    endpoint = Nobody(3)
+    with pytest.raises(EndpointError, match="nobody is there"):
+        run(ATTACKS["square"], endpoint, pictures(40), [0] * 40, batch=1, in_flight=2)
+    assert endpoint.asked < 20
 
 
 def test_errors_are_neither_robust_nor_fooled() -> None:
@@ -285,11 +320,26 @@ def test_less_than_a_level_is_no_room() -> None:
     assert result.robust_accuracy == 1
 
 
-def test_a_global_budget_is_shared_evenly() -> None:
-    result = run(ATTACKS["square"], StubbornEndpoint(0), pictures(4), [0] * 4, budget=1000, max_queries=40)
-    assert result.queries.max() <= 10
+def test_a_budget_has_room_for_one_proposal() -> None:
     with pytest.raises(BudgetExceeded, match="at least 3"):
-        run(ATTACKS["square"], StubbornEndpoint(0), pictures(4), [0] * 4, max_queries=8)
+        run(ATTACKS["square"], StubbornEndpoint(0), pictures(4), [0] * 4, budget=2)
+
+
+@EACH
+def test_no_more_is_asked_than_was_announced(attack: Attack) -> None:
+    """A dry run adds these up."""
+    result = run(attack, StubbornEndpoint(0), pictures(2), [0] * 2, budget=90)
+    assert result.queries.max() <= attack.most(90) <= 90
+
+
+def test_what_cannot_be_sent_toward_a_class_says_so() -> None:
+    goals = [Targeted(0, 1)]
+    told = attack_all(
+        ATTACKS["rays"], StubbornEndpoint(0), pictures(1), goals, threat=Threat("linf", 8),
+        limits=Limits(9), seed=0,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="rays cannot be sent toward a class"):
+        asyncio.run(told)
 
 
 def test_progress_adds_up() -> None:
