@@ -90,11 +90,16 @@ class Threat:
 
     def size(self, original: Array, changed: Array) -> float:
         """Distance between two uint8 images, in 8-bit levels."""
-        delta = changed.astype(np.float64) - original.astype(np.float64)
-        return float(np.abs(delta).max(initial=0.0) if self.norm == "linf" else np.sqrt((delta**2).sum()))
+        delta = np.maximum(original, changed) - np.minimum(original, changed)
+        if self.norm == "linf":
+            return float(delta.max(initial=0))
+        wide = delta.astype(np.uint32)
+        return float(np.sqrt((wide * wide).sum(dtype=np.int64)))
 
     def enforce(self, original: Array, proposal: Array) -> Array:
         """The nearest allowed uint8 image. Rounds toward the original, so it never exceeds."""
+        if proposal.dtype == np.uint8 and self.size(original, proposal) <= self.epsilon:
+            return proposal
         if self.norm == "linf" and proposal.dtype == np.uint8:  # on the lattice already: whole levels
             reach = int(self.epsilon)
             wide = original.astype(np.int16)

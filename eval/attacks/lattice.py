@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +10,9 @@ import numpy as np
 from models.results import Array
 
 __all__ = ["inside_ball", "squares_within"]
+
+
+CLASSES = 1024
 
 
 def squares_within(epsilon: float) -> int:
@@ -31,21 +35,32 @@ def inside_ball(image: Array, delta: Array, epsilon: float) -> Array:
     """
     copies = image.shape[2] // delta.shape[2]
     limit = squares_within(epsilon) // copies
-    start = image[..., : delta.shape[2]].astype(np.int64)
+    start = image[..., : delta.shape[2]].astype(np.float64)
     delta = delta.astype(np.float64)
-    if (length := float(np.sqrt(copies * (delta**2).sum()))) > epsilon:
-        delta = delta * (epsilon / length)
-    delta = np.clip(delta, -start, 255 - start)
-    whole = np.trunc(delta).astype(np.int64)
-    if int((whole**2).sum()) > limit:  # the last bit of the radius
+    if (length := math.sqrt(copies * float((delta * delta).sum()))) > epsilon:
+        delta *= epsilon / length
+    np.clip(delta, -start, 255 - start, out=delta)
+    whole = np.trunc(delta)
+    used = int((whole * whole).sum())  # whole numbers: exact
+    if used > limit:  # the last bit of the radius
         return inside_ball(image, delta * (1 - 1e-12), epsilon)
-    room = min(limit, int((delta**2).sum() + 1e-6)) - int((whole**2).sum())
+    room = min(limit, int(float((delta * delta).sum()) + 1e-6)) - used
     lost = np.abs(delta - whole).ravel()
-    order = np.argsort(-lost, kind="stable")
-    order = order[lost[order] > 0]
-    price = 2 * np.abs(whole.ravel()[order]) + 1
-    given = order[np.cumsum(price) <= room]
-    change = whole.ravel()
-    change[given] += np.sign(delta.ravel()[given]).astype(np.int64)
-    moved = (start + change.reshape(delta.shape)).astype(np.uint8)
-    return np.broadcast_to(moved, image.shape).copy()
+    given = _afforded(lost, 2 * np.abs(whole).ravel() + 1, room)
+    whole.ravel()[given] += np.sign(delta.ravel()[given])
+    return np.broadcast_to((start + whole).astype(np.uint8), image.shape).copy()
+
+
+def _afforded(worth: Array, price: Array, room: int) -> Array:
+    """Indices of those worth most, above 0, whose prices together fit the room.
+
+    As a stable sort by worth, in [0, 1), would give, but all except one narrow class of it is not sorted.
+    """
+    classes = (worth * CLASSES).astype(np.int16)
+    cost = np.bincount(classes, np.where(worth > 0, price, 0.0), CLASSES)[::-1].cumsum()
+    last = CLASSES - 1 - int(np.searchsorted(cost, room, "right"))  # the class that does not fit as a whole
+    sure = np.flatnonzero((classes > last) & (worth > 0))
+    edge = np.flatnonzero((classes == last) & (worth > 0))
+    edge = edge[np.argsort(-worth[edge], kind="stable")]
+    left = room - float(price[sure].sum())
+    return np.concatenate([sure, edge[np.cumsum(price[edge]) <= left]])

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from eval.attacks.base import Attack, Dialogue, Draw, Threat, is_grey
+from eval.attacks.base import Attack, Dialogue, Draw, Goal, Threat, is_grey
 from eval.attacks.lattice import inside_ball
 from models.results import Array
 
@@ -28,23 +28,29 @@ class UniformNoise(Attack):
 
     name: ClassVar[str] = "uniform_noise"
     tags: ClassVar[tuple[str, ...]] = ("NISTAML.025 black-box evasion", "AML.T0043.003 manual modification")
+    held: ClassVar[int] = 16
     tries: int = 64
     at_once: int = 8
 
-    def run(self, image: Array, label: int, threat: Threat, draw: Draw, budget: int) -> Dialogue:
+    def run(self, image: Array, goal: Goal, threat: Threat, draw: Draw, budget: int) -> Dialogue:
         shape = (*image.shape[:2], 1 if is_grey(image) else 3)
         for first in range(0, self.tries, self.at_once):
             steps = range(first, min(first + self.at_once, self.tries))
-            noises = [self._noise(draw(step), shape, threat) for step in steps]
-            if threat.norm == "l2":
-                yield [inside_ball(image, noise, threat.epsilon) for noise in noises]
-            else:
-                yield [image + noise for noise in noises]
+            yield [self._noisy(image, self._noise(draw(step), shape, threat), threat) for step in steps]
+
+    def most(self, budget: int) -> int:
+        return min(budget, self.tries + 2)
+
+    def _noisy(self, image: Array, noise: Array, threat: Threat) -> Array:
+        if threat.norm == "l2":
+            return inside_ball(image, noise, threat.epsilon)
+        there: Array = np.clip(image + noise, 0, 255).astype(np.uint8)
+        return there
 
     def _noise(self, rng: np.random.Generator, shape: tuple[int, ...], threat: Threat) -> Array:
         if threat.norm == "linf":
             reach = int(threat.epsilon)
-            return rng.integers(-reach, reach, shape, endpoint=True)
+            return rng.integers(-reach, reach, shape, dtype=np.int16, endpoint=True)
         return _as_long_as(threat.epsilon, rng.uniform(-1, 1, shape))
 
 

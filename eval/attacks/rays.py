@@ -9,8 +9,8 @@ from typing import ClassVar, TypeAlias
 
 import numpy as np
 
-from eval.attacks.base import Attack, Dialogue, Draw, Threat, is_grey
-from eval.attacks.paths import PHASES, moved, pattern, phases, smallest
+from eval.attacks.base import Attack, Dialogue, Draw, Goal, Threat, is_grey
+from eval.attacks.paths import pattern, ranks, smallest, stretched
 from models.results import Array
 
 __all__ = ["RayS", "blocks"]
@@ -18,6 +18,8 @@ __all__ = ["RayS", "blocks"]
 Block: TypeAlias = tuple[slice, slice, slice]
 
 SCALES = (1, 2, 4, 8)  # sides, in pixels, of the squares of one sign in drawn starts
+GALLOP = 4  # the first stride nearer is the last gain through this
+UNSURE = 0.5  # of a gain; the next flip finds out
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,13 @@ class RayS(Attack):
 
     **Differences**
 
-    * Every picture lies on the 8-bit lattice. The radius is searched in whole steps of 1/64 level: a
-      radius of 3 1/4 levels moves a quarter of the values, drawn once for the image, by 4 levels and
-      the rest by 3. With whole levels alone most flips would gain too little to be seen.
+    * Every picture lies on the 8-bit lattice. Between two whole levels the radius grows value by value:
+      at 3 1/4 levels a quarter of the values, drawn once for the image, are moved by 4 levels and the
+      rest by 3. With whole levels, or with 64 steps in a level, most flips on a picture of 32 by 32 would
+      gain too little to be seen.
     * A flip is first asked about at one step less than the best radius, so that it must gain something;
-      the bisection then gallops down from there, because most gains are small.
+      the bisection then gallops down from there, as far as the last flip gained, and ends when it is
+      no more unsure than half of what was gained: the paper bisects each time to a thousandth.
     * The blocks halve the picture along its longer side, down to single pixels and then single channels;
       the paper halves a flat vector. After the last level, small rectangles are drawn.
     * Where all up does not fool at any radius, all down is tried, toward the negative, and drawn squares.
@@ -45,6 +49,8 @@ class RayS(Attack):
     """
 
     name: ClassVar[str] = "rays"
+    targeted: ClassVar[bool] = False  # it starts from any direction that fools
+    held: ClassVar[int] = 40
     tags: ClassVar[tuple[str, ...]] = (
         "NISTAML.025 black-box evasion (decision-based)",
         "AML.T0043.001 black-box optimization",
@@ -53,11 +59,10 @@ class RayS(Attack):
     minimises: ClassVar[bool] = True
     starts: int = 8
 
-    def run(self, image: Array, label: int, threat: Threat, draw: Draw, budget: int) -> Dialogue:
+    def run(self, image: Array, goal: Goal, threat: Threat, draw: Draw, budget: int) -> Dialogue:
         shape = (*image.shape[:2], 1 if is_grey(image) else 3)
-        thresholds = phases(draw(0), shape)
-        at = partial(_at, image, thresholds)
-        signs, radius, found = np.ones(shape), 255 * PHASES, False
+        order = ranks(draw(0), shape)
+        signs, radius, gain, found = np.ones(shape, np.int16), 255 * order.size, 0, False
         starts, flips = self._starts(image, shape, draw(1)), blocks(shape, draw)
         for _ in range(budget):
             if starts and not found:
@@ -65,23 +70,21 @@ class RayS(Attack):
             else:
                 trial = signs.copy()
                 trial[next(flips)] *= -1
-            (answer,) = yield [at(trial, radius - found)]
-            if answer.label != label:
+            (verdict,) = yield [stretched(image, trial, order, radius - found)]
+            if verdict.fooled:
                 signs, reach = trial, radius - found
-                radius = yield from smallest(partial(at, signs), reach, label, 1 if found else reach)
-                found = True
-                if radius <= PHASES:
+                stride, share = (max(1, gain // GALLOP), UNSURE) if found else (reach, 0.0)
+                path = partial(stretched, image, signs, order)
+                shorter = yield from smallest(path, reach, stride, share)
+                found, gain, radius = True, radius - shorter if found else 0, shorter
+                if radius <= order.size:
                     return
 
     def _starts(self, image: Array, shape: tuple[int, ...], rng: np.random.Generator) -> list[Array]:
         """Last first."""
         away = np.where(image[..., : shape[2]] < 128, 1, -1)
         drawn = [pattern(rng, shape, SCALES[i % len(SCALES)]) for i in range(self.starts)]
-        return [start.astype(np.float64) for start in (*drawn, away, -np.ones(shape), np.ones(shape))]
-
-
-def _at(image: Array, thresholds: Array, signs: Array, step: int) -> Array:
-    return moved(image, signs * (step / PHASES), thresholds)
+        return [start.astype(np.int16) for start in (*drawn, away, -np.ones(shape), np.ones(shape))]
 
 
 def blocks(shape: tuple[int, ...], draw: Draw) -> Iterator[Block]:

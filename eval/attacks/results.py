@@ -25,7 +25,7 @@ class Facts:
     label: int = -1
     predicted: int = -1
     clean_correct: bool = False
-    claimed: bool = False
+    claimed: int = 0
     reached: bool = False
     fooled: bool = False
     error: bool = False
@@ -70,9 +70,11 @@ class AttackResult:
         labels: int64, the true class; -1 where the truth is more than a class.
         predicted: int64, the endpoint's label of `images` when asked last; -1 on errors.
         clean_correct: bool, the untouched image was right.
-        claimed: bool, an answer inside the threat reached the goal, and the last check was answered.
+        claimed: int64, how often an answer inside the threat reached the goal and was asked again; of
+            an attack that minimises at most once.
         reached: bool, `images` reached the goal when asked last, inside the threat or not.
-        fooled: bool, claimed, and again when exactly `images` was asked at the end.
+        fooled: bool, claimed, and it held when exactly `images` was asked at the end. A claim that does not
+            hold is none: the attack goes on.
         errors: bool, the endpoint failed; neither robust nor fooled.
         exhausted: bool, the budget ended the attack.
         queries: int64, images asked about; the clean one and the last check included.

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from eval.attacks.base import Attack, Dialogue, Draw, Threat, is_grey, margin
+from eval.attacks.base import Attack, Dialogue, Draw, Goal, Threat, is_grey
 from eval.attacks.lattice import squares_within
 from eval.attacks.square import TAGS
 from models.results import Array
@@ -22,7 +22,7 @@ class _Ball:
     """What a threat leaves of the lattice around one picture, for channels that move together."""
 
     def __init__(self, clean: Array, threat: Threat) -> None:
-        self._clean, self._euclidean = clean.astype(np.int64), threat.norm == "l2"
+        self._clean, self._euclidean = clean.astype(np.int16), threat.norm == "l2"
         reach = 255 if self._euclidean else int(threat.epsilon)
         self._lower = np.maximum(self._clean - reach, 0)
         self._upper = np.minimum(self._clean + reach, 255)
@@ -31,8 +31,10 @@ class _Ball:
     def moved(self, best: Array, change: Array) -> Array | None:
         """uint8 picture: `best + change`, cut at 0..255 and the L-infinity ball; None outside the L2 ball."""
         there: Array = np.clip(best + change, self._lower, self._upper)
-        if self._euclidean and int(((there - self._clean) ** 2).sum()) > self._limit:
-            return None
+        if self._euclidean:
+            moved = (there - self._clean).astype(np.int32)
+            if int((moved * moved).sum(dtype=np.int64)) > self._limit:
+                return None
         return there.astype(np.uint8)
 
 
@@ -41,6 +43,7 @@ class _Directions(Attack):
 
     tags: ClassVar[tuple[str, ...]] = TAGS
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
+    held: ClassVar[int] = 20
 
     @abstractmethod
     def _order(self, shape: tuple[int, ...], rng: np.random.Generator) -> Iterator[int]:
@@ -48,13 +51,13 @@ class _Directions(Attack):
 
     @abstractmethod
     def _change(self, direction: int, shape: tuple[int, ...], threat: Threat, budget: int) -> Array:
-        """Whole levels, int64, that broadcast to `shape`."""
+        """Whole levels, int16, of the shape."""
 
-    def run(self, image: Array, label: int, threat: Threat, draw: Draw, budget: int) -> Dialogue:
+    def run(self, image: Array, goal: Goal, threat: Threat, draw: Draw, budget: int) -> Dialogue:
         clean = image[..., : 1 if is_grey(image) else 3]
         ball, best, turn, progress = _Ball(clean, threat), clean, 0, True
-        (answer,) = yield [image]  # known: it costs nothing
-        least = margin(answer, label)
+        (verdict,) = yield [image]  # known: it costs nothing
+        least = verdict.loss
         while progress:
             progress = False
             for direction in self._order(clean.shape, draw(turn)):
@@ -65,8 +68,8 @@ class _Directions(Attack):
                 for proposal in proposals:
                     if proposal is None or np.array_equal(proposal, best):
                         continue
-                    (answer,) = yield [np.broadcast_to(proposal, image.shape)]
-                    if (reached := margin(answer, label)) < least:
+                    (verdict,) = yield [np.broadcast_to(proposal, image.shape)]
+                    if (reached := verdict.loss) < least:
                         best, least, progress = proposal, reached, True
                         break
             turn += 1
@@ -110,7 +113,7 @@ class Simba(_Directions):
     step: int | None = None
 
     def _order(self, shape: tuple[int, ...], rng: np.random.Generator) -> Iterator[int]:
-        return iter(rng.permutation(math.prod(shape)).tolist())
+        return iter(rng.permutation(math.prod(shape)).astype(np.int32))
 
     def _change(self, direction: int, shape: tuple[int, ...], threat: Threat, budget: int) -> Array:
         levels = self.step
@@ -118,7 +121,7 @@ class Simba(_Directions):
             one = 1 / math.sqrt(3 // shape[2])  # of a grey pixel, three values move
             levels = math.floor(_step(threat, budget, math.prod(shape)) * (one if threat.norm == "l2" else 1))
             levels = max(levels, 1)
-        change = np.zeros(shape, np.int64)
+        change = np.zeros(shape, np.int16)
         change.flat[direction] = levels
         return change
 
@@ -147,7 +150,7 @@ class SimbaDCT(_Directions):
         rows, cols, _ = np.unravel_index(order, shape)
         frequency = np.maximum(rows / height, cols / width)
         block = np.maximum(np.floor(32 * frequency) - 3, 0)
-        return iter(order[np.argsort(block, kind="stable")].tolist())
+        return iter(order[np.argsort(block, kind="stable")].astype(np.int32))
 
     def _change(self, direction: int, shape: tuple[int, ...], threat: Threat, budget: int) -> Array:
         (height, width, channels), levels = shape, _step(threat, budget, math.prod(shape))
@@ -155,7 +158,7 @@ class SimbaDCT(_Directions):
         waves = np.outer(_cosine(row, height), _cosine(col, width))
         if threat.norm == "l2":
             levels *= 1 / math.sqrt(3 // channels * float((waves**2).sum()))
-        change = np.zeros(shape, np.int64)
+        change = np.zeros(shape, np.int16)
         change[..., channel] = np.rint(waves * max(1.0, levels))
         return change
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from eval.attacks.base import Attack, Dialogue, Draw, Threat
+from eval.attacks.base import Attack, Dialogue, Draw, Goal, Threat
 from models.results import Array
 
 __all__ = ["Spatial", "SpatialGrid", "turned"]
@@ -31,15 +31,16 @@ def turned(image: Array, degrees: float, right: float, down: float) -> Array:
     y = np.arange(height)[:, None] - (height - 1) / 2 - down
     x = np.arange(width)[None, :] - (width - 1) / 2 - right
     sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
-    rows = np.rint((y * cosine + x * sine + (height - 1) / 2) * PARTS).astype(np.int64)
-    cols = np.rint((x * cosine - y * sine + (width - 1) / 2) * PARTS).astype(np.int64)
+    rows = np.rint((y * cosine + x * sine + (height - 1) / 2) * PARTS).astype(np.int32)
+    cols = np.rint((x * cosine - y * sine + (width - 1) / 2) * PARTS).astype(np.int32)
     (top, below), (left, beside) = np.divmod(rows, PARTS), np.divmod(cols, PARTS)
-    framed = np.zeros((height + 2, width + 2, 3), np.int64)
+    framed = np.zeros((height + 2, width + 2, 3), np.int32)
     framed[1:-1, 1:-1] = image
-    total = np.full(image.shape, PARTS**2 // 2, np.int64)
+    total = np.full(image.shape, PARTS**2 // 2, np.int32)
     for row, high in ((top, PARTS - below), (top + 1, below)):
         for col, wide in ((left, PARTS - beside), (left + 1, beside)):
-            there = framed[np.clip(row + 1, 0, height + 1), np.clip(col + 1, 0, width + 1)]
+            place = np.clip(row + 1, 0, height + 1) * (width + 2) + np.clip(col + 1, 0, width + 1)
+            there = framed.reshape(-1, 3).take(place, axis=0)
             total += there * (high * wide)[..., None]
     return (total // PARTS**2).astype(np.uint8)
 
@@ -111,11 +112,12 @@ class SpatialGrid(Attack):
     name: ClassVar[str] = "spatial_grid"
     tags: ClassVar[tuple[str, ...]] = ("NISTAML.025 black-box evasion", "AML.T0043.003 manual modification")
     norms: ClassVar[tuple[str, ...]] = ("spatial",)
+    held: ClassVar[int] = 16
     turns: int = 31
     shifts: int = 5
     at_once: int = 8
 
-    def run(self, image: Array, label: int, threat: Threat, draw: Draw, budget: int) -> Dialogue:
+    def run(self, image: Array, goal: Goal, threat: Threat, draw: Draw, budget: int) -> Dialogue:
         if not isinstance(threat, Spatial):
             raise TypeError(f"the threat of {self.name} must be Spatial, got {threat}")
         turns = np.unique(np.linspace(-threat.degrees, threat.degrees, self.turns))
@@ -124,3 +126,6 @@ class SpatialGrid(Attack):
         grid = grid[draw(0).permutation(len(grid))]
         for first in range(0, len(grid), self.at_once):
             yield list(grid[first : first + self.at_once])
+
+    def most(self, budget: int) -> int:
+        return min(budget, self.turns * self.shifts**2 + 2)

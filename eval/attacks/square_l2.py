@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from eval.attacks.base import Attack, Dialogue, Draw, Threat, is_grey, margin
+from eval.attacks.base import Attack, Dialogue, Draw, Goal, Threat, is_grey
 from eval.attacks.lattice import inside_ball
-from eval.attacks.square import TAGS, share_of_image, window
+from eval.attacks.square import TAGS, at_once, share_of_image, window
 from models.results import Array
 
 __all__ = ["SquareL2", "bump"]
@@ -65,6 +65,7 @@ class SquareL2(Attack):
     * The grid of first bumps fills the height and the width apart; on a square picture whose sides
       divide into five it is the authors'.
     * A picture whose channels are equal stays so.
+    * After many proposals in vain several are asked about together; see `at_once`.
 
     Attributes:
         start: share of the image that the first windows cover; 0.1 for ImageNet in the paper (`p_init`).
@@ -73,24 +74,29 @@ class SquareL2(Attack):
     name: ClassVar[str] = "square_l2"
     tags: ClassVar[tuple[str, ...]] = TAGS
     norms: ClassVar[tuple[str, ...]] = ("l2",)
+    held: ClassVar[int] = 32
     start: float = 0.8
 
-    def run(self, image: Array, label: int, threat: Threat, draw: Draw, budget: int) -> Dialogue:
+    def run(self, image: Array, goal: Goal, threat: Threat, draw: Draw, budget: int) -> Dialogue:
         channels = 1 if is_grey(image) else 3
         radius = threat.epsilon / math.sqrt(3 // channels)  # of the channels that are moved
-        clean = image[..., :channels].astype(np.int64)
+        clean = image[..., :channels].astype(np.int16)
         best = inside_ball(image, _stretched(_bumps(clean.shape, draw(0)), radius), threat.epsilon)
         if np.array_equal(best, image):  # epsilon under one level: there is no other picture
             return
-        (answer,) = yield [best]
-        least = margin(answer, label)
-        for step in range(1, budget):
-            sides = _window(share_of_image(step - 1, budget, self.start), *image.shape[:2])
-            delta = _moved(best[..., :channels] - clean, sides, radius, draw(step))
-            proposal = inside_ball(image, _stretched(delta, radius), threat.epsilon)
-            (answer,) = yield [proposal]
-            if (reached := margin(answer, label)) < least:
-                best, least = proposal, reached
+        (verdict,) = yield [best]
+        least, step, failures = verdict.loss, 1, 0
+        while step < budget:
+            steps, delta = range(step, min(step + at_once(failures), budget)), best[..., :channels] - clean
+            proposals = []
+            for one in steps:
+                sides = _window(share_of_image(one - 1, budget, self.start), *image.shape[:2])
+                change = _stretched(_moved(delta, sides, radius, draw(one)), radius)
+                proposals.append(inside_ball(image, change, threat.epsilon))
+            losses = [verdict.loss for verdict in (yield proposals)]  # fewer at the budget's end
+            step, failures = step + len(steps), failures + len(steps)
+            if (reached := min(losses)) < least:
+                best, least, failures = proposals[losses.index(reached)], reached, failures // 2
 
 
 def _window(share: float, height: int, width: int) -> tuple[int, int]:

@@ -51,11 +51,12 @@ class Talk:
     queries: int = 0
     cache_hits: int = 0
     right: bool = False
-    claimed: bool = False
+    claims: int = 0
     reached: bool = False
     exhausted: bool = False
     nearest: float = math.inf  # distance of the smallest picture that reached the goal, if that is sought
     queries_to_fool: int = 0
+    claim: tuple[list[tuple[Array, Verdict]], int] | None = None  # a turn, and the place of what is checked
 
     def __post_init__(self) -> None:
         self.final, self.best = self.image, Verdict(math.inf, False)
@@ -108,7 +109,7 @@ class Talk:
         """All verdicts are in: the slots to ask about next; none when the talk is over."""
         verdicts = [verdict for verdict in self.verdicts if verdict is not None]
         if self.stage == "final":
-            return self._end(verdicts[0])
+            return self._checked(verdicts[0])
         if self.stage == "clean":
             self.best, self.start_loss = verdicts[0], verdicts[0].loss
             self.right = self.best.right
@@ -116,7 +117,11 @@ class Talk:
                 return self._stop()
             self.stage = "attack"
             return self._advance(None)
-        for picture, verdict in zip(self.asking, verdicts, strict=True):
+        return self._look(list(zip(self.asking, verdicts, strict=True)), 0)
+
+    def _look(self, told: list[tuple[Array, Verdict]], first: int) -> list[int]:
+        """At what was told of a turn, until there is a claim."""
+        for place, (picture, verdict) in enumerate(told[first:], first):
             if self.minimises:
                 self._shrink(picture, verdict)
                 continue
@@ -124,22 +129,31 @@ class Talk:
                 self.final, self.best = picture, verdict
                 self.falls.append((self.queries, verdict.loss))
             if verdict.fooled:
-                self.claimed, self.queries_to_fool = True, self.queries + 1
+                self.claims, self.queries_to_fool = self.claims + 1, self.queries + 1
+                self.claim = told, place
                 return self._check()
-        return self._advance(verdicts)
+        return self._advance([verdict for _, verdict in told])
+
+    def _checked(self, last: Verdict) -> list[int]:
+        """A claim that does not hold is none: the attack is told so, and goes on while it may ask."""
+        if last.fooled or self.claim is None or self.queries + 1 >= self.budget:
+            return self._end(last)
+        (told, place), self.claim = self.claim, None
+        told[place] = told[place][0], last
+        self.best, self.stage, self.answer = last, "attack", None
+        return self._look(told, place + 1)
 
     def _shrink(self, picture: Array, verdict: Verdict) -> None:
         """Keep the smallest picture that reached the goal, inside the threat or not."""
         if not verdict.fooled or (size := self.threat.size(self.image, picture)) >= self.nearest:
             return
         self.final, self.best, self.nearest = picture, verdict, size
-        if size <= self.threat.epsilon and not self.claimed:
-            self.claimed, self.queries_to_fool = True, self.queries + 1
+        if size <= self.threat.epsilon and not self.claims:
+            self.claims, self.queries_to_fool = 1, self.queries + 1
 
     def _check(self) -> list[int]:
         """The very bytes, once more, past the cache."""
         self.stage = "final"
-        self.dialogue.close()
         return self._ask([self.final])
 
     def _advance(self, verdicts: Sequence[Verdict] | None) -> list[int]:
@@ -166,10 +180,10 @@ class Talk:
     def _stop(self) -> list[int]:
         if self.nearest < math.inf or self.goal.graded:
             return self._check()
-        self.dialogue.close()
         return self._end(None)
 
     def _end(self, last: Verdict | None) -> list[int]:
+        self.dialogue.close()
         if last is not None:
             self.best = Verdict(self.best.loss, last.fooled, last.label)
             self.reached = last.fooled and self.right
@@ -181,18 +195,18 @@ class Talk:
     def fail(self) -> None:
         """The endpoint gave no answer; a claim that could not be checked is no claim."""
         self.dialogue.close()
-        self.stage, self.answer, self.claimed = "failed", None, False
+        self.stage, self.answer, self.claims = "failed", None, 0
         self.cache.clear()
 
     def outcome(self) -> Outcome:
         """What became of it."""
         failed = self.stage == "failed"
-        fooled = self.claimed and self.reached
+        fooled = self.claims > 0 and self.reached
         facts = Facts(
             label=self.goal.truth,
             predicted=-1 if failed else self.best.label,
             clean_correct=self.right,
-            claimed=self.claimed,
+            claimed=self.claims,
             reached=self.reached and not failed,
             fooled=fooled,
             error=failed,

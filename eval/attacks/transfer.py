@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
-from eval.attacks.base import Attack, Dialogue, Draw, Threat
+import numpy as np
+
+from eval.attacks.base import Attack, Dialogue, Draw, Goal, Threat
+from eval.attacks.goals.classification import Targeted, Untargeted
 from eval.errors import EvalError
 from models.results import Array
 
-__all__ = ["ON_A_TWIN", "Transfer", "made_on_twin", "transfer_of"]
+__all__ = ["ON_A_TWIN", "Transfer", "key_of", "packed", "transfer_of", "unpacked", "wanted"]
 
 # Names in `eval.whitebox.attacks.tables.WHITE_BOX`, known without PyTorch; a test holds the two together.
 ON_A_TWIN = ("fgsm", "mi_fgsm", "pgd", "apgd_ce", "apgd_dlr", "apgd_dlr_t")
@@ -20,79 +23,81 @@ ON_A_TWIN = ("fgsm", "mi_fgsm", "pgd", "apgd_ce", "apgd_dlr", "apgd_dlr_t")
 
 @dataclass(frozen=True)
 class Transfer(Attack):
-    """Asks once about the picture that was made for an image and its label.
+    """Asks once about the picture that was made for an image and its goal.
 
     Attributes:
-        method: what made the pictures, `pgd` say; the attack's name is that.
-        pictures: by `key_of` the image and its label.
+        method: what made the pictures, `pgd` say; the attack's name is that, or `transfer_pgd`.
+        white_box: they were made on the twin of the very graph that is served; else on another model, of
+            which nothing is known but that pictures often carry over.
+        told: the settings of what made them, and the graph.
+        changes: by `key_of` the image and its goal: `packed`.
     """
 
     name: ClassVar[str] = "transfer"
-    tags: ClassVar[tuple[str, ...]] = (
-        "NISTAML.022 white-box evasion",
-        "AML.T0043.000 white-box optimization",
-        "AML.T0043.002 black-box transfer",
-    )
+    tags: ClassVar[tuple[str, ...]] = ("NISTAML.025 black-box evasion", "AML.T0043.002 black-box transfer")
     method: str
-    pictures: Mapping[bytes, Array] = field(repr=False)
+    changes: Mapping[bytes, bytes] = field(repr=False)
+    white_box: bool = True
+    told: str = ""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", self.method)  # one class stands for all methods
+    def __post_init__(self) -> None:  # one class stands for all methods
+        object.__setattr__(self, "name", self.method if self.white_box else f"{self.name}_{self.method}")
+        if self.white_box:
+            tags = ("NISTAML.022 evasion (white-box)", "AML.T0043.000 white-box optimization")
+            object.__setattr__(self, "tags", tags)
 
-    def run(self, image: Array, label: int, threat: Threat, draw: Draw, budget: int) -> Dialogue:
+    def run(self, image: Array, goal: Goal, threat: Threat, draw: Draw, budget: int) -> Dialogue:
         try:
-            picture = self.pictures[key_of(image, label)]
+            change = self.changes[key_of(image, goal)]
         except KeyError:
             raise ValueError(
-                f"a picture must have been made for every image, class {label} has none"
+                f"a picture must have been made for every image and goal, class {goal.truth} has none"
             ) from None
-        yield [picture]
+        yield [unpacked(change, image)]
+
+    def most(self, budget: int) -> int:
+        """The clean picture, the one that was made, and its check."""
+        return min(budget, 3)
 
 
 def transfer_of(
-    method: str, images: Sequence[Array], labels: Sequence[int], pictures: Sequence[Array]
+    method: str, images: Sequence[Array], goals: Sequence[Goal], pictures: Sequence[Array]
 ) -> Transfer:
     """The attack that asks about `pictures[i]` for `images[i]`, uint8 RGB `(H, W, 3)` both.
 
     Raises:
         ValueError: they are not equally many.
     """
-    pairs = zip(images, labels, pictures, strict=True)
-    return Transfer(method, {key_of(image, int(label)): picture for image, label, picture in pairs})
+    rows = zip(images, goals, pictures, strict=True)
+    return Transfer(method, {key_of(image, goal): packed(picture, image) for image, goal, picture in rows})
 
 
-def made_on_twin(
-    folder: Path,
-    names: Sequence[str],
-    images: Sequence[Array],
-    labels: Sequence[int],
-    threat: Threat,
-    seed: int,
-    *,
-    samples: Sequence[str],
-    sha256: str | None,
-) -> list[Transfer]:
-    """Attacks whose pictures the twin of a version makes now, after it has proven itself on the images.
-
-    Args:
-        folder: of the version: model.onnx and card.json.
-        names: of `ON_A_TWIN`.
-        samples: an id for each image, part of the key of its draws.
-        sha256: of the graph that is served; None to use another model as a surrogate.
+def wanted(goal: Goal) -> tuple[int, int]:
+    """The true class, and the one to be reached; -1 where any other will do.
 
     Raises:
-        EvalError: PyTorch is not installed, the folder is not that of the graph, or its twin does not
-            agree with it.
+        EvalError: what is wanted is no class.
     """
-    try:
-        from eval.whitebox.proven import proven_classifier
-        from eval.whitebox.transfer import transfers
-    except ImportError as error:
-        raise EvalError(f"attacks on a twin need PyTorch and onnx: install assay[train] ({error})") from error
-    twin = proven_classifier(folder, images, sha256)
-    return transfers(twin, images, labels, threat, names, seed, samples)
+    if isinstance(goal, Targeted):
+        return goal.truth, goal.target
+    if isinstance(goal, Untargeted):
+        return goal.truth, -1
+    raise EvalError(f"attacks on a twin need a goal of classes, got {goal.name}; use the black-box attacks")
 
 
-def key_of(image: Array, label: int) -> bytes:
-    told = f"{image.shape} {label} ".encode()
+def key_of(image: Array, goal: Goal) -> bytes:
+    """Of an image and what is wanted of it."""
+    truth, target = wanted(goal)
+    told = f"{image.shape} {truth} {target} ".encode()
     return hashlib.blake2b(told + image.tobytes(), digest_size=16).digest()
+
+
+def packed(picture: Array, image: Array) -> bytes:
+    """A picture as its change of the image, uint8 both: a quarter of its size, or less."""
+    return zlib.compress((picture - image).tobytes(), 1)  # modulo 256
+
+
+def unpacked(change: bytes, image: Array) -> Array:
+    """The picture again."""
+    picture: Array = image + np.frombuffer(zlib.decompress(change), np.uint8).reshape(image.shape)
+    return picture

@@ -176,7 +176,7 @@ class _Wave:
 
     def _proceed(self, talk: Talk, slots: list[int]) -> Ended | None:
         """Lead a dialogue through the turns that are known; what it came to if it is over."""
-        while slots and talk.known and talk.stage != "final":
+        while slots and talk.known:
             for slot, verdict in zip(slots, talk.known.popleft(), strict=True):
                 talk.put(slot, verdict)
             slots = talk.turn()
@@ -224,8 +224,9 @@ class _Wave:
                 continue
             talk.told(slot, answer)
             if talk.complete:
-                if talk.stage != "final":
-                    turns.append((talk.place, talk.news()))
+                news = talk.news()
                 complete.append((talk, talk.turn()))
+                if not talk.over:  # an outcome is written down instead
+                    turns.append((talk.place, news))
         proceeded = [self._proceed(talk, slots) for talk, slots in complete]
         self._book.note(turns, [ended for ended in proceeded if ended is not None])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from eval.attacks.base import Attack, Threat
+from eval.attacks.goals.classification import untargeted
 from eval.attacks.results import AttackResult
 from eval.attacks.wave import Limits, attack_all
 from models.results import Array, Classification
@@ -74,7 +75,9 @@ def find(
 ) -> AttackResult:
     """One attack on all images."""
     return asyncio.run(
-        attack_all(attack, endpoint, images, labels, threat=threat, limits=Limits(**limits), seed=0)
+        attack_all(
+            attack, endpoint, images, untargeted(labels), threat=threat, limits=Limits(**limits), seed=0
+        )
     )
 
 

@@ -234,6 +234,34 @@ def test_a_lie_told_once_is_no_success() -> None:
     assert result.robust_accuracy == 1
 
 
+def test_a_claim_that_does_not_hold_ends_nothing() -> None:
+    """The attack is told that it was none, and goes on until one holds."""
+
+    class Capricious(LinearEndpoint):
+        """Its first five wrong answers are slips."""
+
+        def __init__(self) -> None:
+            super().__init__(SHAPE, gain=0.05)
+            self.slips = dict[bytes, int]()
+
+        async def predict(self, images: Any) -> Any:
+            answers = await super().predict(images)
+            for at, image in enumerate(images):
+                seen = self.slips.get(image.tobytes(), 0)
+                if len(self.asked) > 1 and (seen or len(self.slips) < 5):
+                    self.slips[image.tobytes()] = seen + 1
+                    answers[at] = Classification(np.roll(answers[at].scores, 1 - min(seen, 1)))
+            return answers
+
+    image = pictures(1, seed=3)
+    label = right_labels(LinearEndpoint(SHAPE, gain=0.05), image)
+    result = run(ATTACKS["square"], Capricious(), image, label, threat=Threat("linf", 40), budget=200)
+    assert result.claimed.tolist() == [6]
+    assert result.fooled.tolist() == [True]
+    assert result.reverify_rate == pytest.approx(1 / 6)
+    assert result.queries_to_fool[0] == result.queries[0]
+
+
 def test_what_fooled_is_what_was_sent_last() -> None:
     images = pictures()
     endpoint = LinearEndpoint(SHAPE, gain=0.2)

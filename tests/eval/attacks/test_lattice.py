@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eval.attacks.base import Threat
-from eval.attacks.lattice import inside_ball, squares_within
+from eval.attacks.lattice import _afforded, inside_ball, squares_within
 from models.results import Array
 
 images = st.lists(st.integers(0, 255), min_size=12, max_size=12).map(
@@ -75,6 +75,20 @@ def test_the_ball_is_used_up(epsilon: float, channels: int) -> None:
     cosine = ((moved.astype(float) - image) * delta).sum() / length / epsilon
     assert cosine > (0.35 if epsilon == 8 else 0.9)  # 64 values by one level is all that 8 levels buy
     assert (channels == 3) or (moved == moved[..., :1]).all()
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 1e-4, 0.25, 0.2501, 0.5, 0.999]), st.integers(0, 3)), min_size=1
+    ),
+    st.integers(0, 40),
+)
+def test_what_is_afforded_is_the_start_of_a_stable_sort(values: list[tuple[float, int]], room: int) -> None:
+    worth, price = (np.array(told, np.float64) for told in zip(*values, strict=True))
+    price = 2 * price + 1
+    order = [i for i in np.argsort(-worth, kind="stable") if worth[i] > 0]
+    spent = np.cumsum(price[order])
+    assert sorted(_afforded(worth, price, room)) == sorted(np.array(order, int)[spent <= room])
 
 
 def test_the_sum_of_squares_is_exact() -> None:

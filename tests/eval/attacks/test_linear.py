@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from eval.attacks.base import Attack, Threat
+from eval.attacks.goals.classification import untargeted
 from eval.attacks.results import AttackResult
 from eval.attacks.tables import ATTACKS
 from eval.attacks.wave import Limits, attack_all
@@ -48,7 +49,7 @@ def run(attack: Attack, norm: Literal["linf", "l2"], factor: float) -> list[Atta
             continue
         threat, label = Threat(norm, least * factor), endpoint.answer(image).label
         told = attack_all(
-            attack, endpoint, [image], [label], threat=threat, limits=Limits(200), seed=len(found)
+            attack, endpoint, [image], untargeted([label]), threat=threat, limits=Limits(200), seed=len(found)
         )
         found.append(asyncio.run(told))
     assert len(found) == COUNT

@@ -8,8 +8,8 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from eval.attacks.base import Threat, draws
-from eval.attacks.paths import PHASES, moved, pattern, phases, smallest
+from eval.attacks.base import Threat, Verdict, draws
+from eval.attacks.paths import pattern, ranks, smallest, stretched
 from eval.attacks.rays import RayS, blocks
 from models.results import Array, Classification
 from tests.eval.attacks.boundaries import HalfSpace, find
@@ -26,6 +26,13 @@ def test_it_ends_at_the_plane(shape: tuple[int, int, int], gap: float) -> None:
     assert (result.distance >= gap).all()
     assert (result.distance <= max(1.05 * gap, np.ceil(gap) + 1)).all(), result.distance
     assert result.fooled.all()
+
+
+def test_it_ends_at_the_plane_of_a_larger_picture() -> None:
+    """Every weight is drawn on its own, so that only flips of single values tell anything."""
+    endpoint = HalfSpace((32, 32, 3), 4.3)
+    result = find(RayS(), endpoint, [endpoint.image], [0], THREAT, budget=20_000)
+    assert result.distance.tolist() == [5]
 
 
 class Cube:
@@ -75,20 +82,21 @@ def test_every_level_of_blocks_covers_the_picture_once(shape: tuple[int, int, in
         assert np.zeros(shape)[block].size > 0
 
 
-def walk(boundary: int, stride: int, stands: int = 1, high: int = 1000) -> tuple[int, int]:
+def walk(
+    boundary: int, stride: int, stands: int = 1, high: int = 1000, share: float = 0.0
+) -> tuple[int, int]:
     """The step found on a path whose pictures change every `stands` steps, and the queries it took."""
 
     def path(step: int) -> Array:
         return np.array([step // stands // 256, step // stands % 256], np.uint8)
 
-    talk, asked = smallest(path, high, 0, stride), 0
+    talk, asked = smallest(path, high, stride, share), 0
     try:
         (picture,) = next(talk)
         while True:
             asked += 1
             fools = int(picture[0]) * 256 + int(picture[1]) >= boundary // stands
-            scores = np.array([1 - fools, fools], np.float32)
-            (picture,) = talk.send([Classification(scores)])
+            (picture,) = talk.send([Verdict(0.0, fools)])
     except StopIteration as end:
         return int(end.value), asked
 
@@ -111,17 +119,23 @@ def test_galloping_is_cheap_for_a_small_gain() -> None:
     assert walk(999, 1)[1] == 3  # 999 fools, 997 does not, nor does 998
 
 
-def test_a_radius_between_levels_moves_a_share_by_one_more() -> None:
+def test_a_rough_search_ends_when_it_is_sure_of_half_the_gain() -> None:
+    found, asked = walk(500, 1, share=0.5)
+    assert 500 <= found <= 750
+    assert asked < walk(500, 1)[1] - 5
+
+
+def test_one_step_more_moves_one_value_by_one_level_more() -> None:
     shape = (8, 16, 3)
-    thresholds, image = phases(np.random.default_rng(0), shape), np.full(shape, 100, np.uint8)
-    sizes = [moved(image, np.full(shape, step / PHASES), thresholds).astype(int) - 100 for step in range(200)]
+    order, image = ranks(np.random.default_rng(0), shape), np.full(shape, 100, np.uint8)
+    up, down = np.ones(shape, np.int16), -np.ones(shape, np.int16)
+    sizes = [stretched(image, up, order, step).astype(int) - 100 for step in range(2 * image.size + 9)]
     for step, change in enumerate(sizes):
-        assert change.min() in (step // PHASES, -(-step // PHASES))
-        assert change.max() == -(-step // PHASES)
-        assert change.sum() == pytest.approx(step * image.size / PHASES)
+        assert change.min() == step // image.size
+        assert change.max() == -(-step // image.size)
+        assert change.sum() == step
     assert all((a <= b).all() for a, b in pairwise(sizes))
-    down = moved(image, np.full(shape, -1.5), thresholds).astype(int) - 100
-    assert np.array_equal(down, -(moved(image, np.full(shape, 1.5), thresholds).astype(int) - 100))
+    assert np.array_equal(100 - stretched(image, down, order, 500).astype(int), sizes[500])
 
 
 @pytest.mark.parametrize("side", [1, 3, 16])

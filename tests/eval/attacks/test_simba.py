@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from eval.attacks.base import Attack, Threat, draws
+from eval.attacks.goals.classification import Untargeted, untargeted
 from eval.attacks.results import AttackResult
 from eval.attacks.simba import Simba, SimbaDCT
 from eval.attacks.wave import Limits, attack_all
@@ -30,11 +31,13 @@ def asked(
 ) -> list[Array]:
     """Everything asked about, the clean picture first, while the label's probability is as told."""
     image = picture(shape=shape) if image is None else image
-    talk = attack.run(image, 0, threat, draws(0, "s", attack.name), 6200)
+    goal = Untargeted(0)
+    talk = attack.run(image, goal, threat, draws(0, "s", attack.name), 6200)
     pictures = [talk.send(None)[0]]  # type: ignore[arg-type]  # starts it
     try:
         for share in sure:
-            pictures.append(talk.send([Classification(np.array([share, 1 - share], np.float32))])[0])
+            told = Classification(np.array([share, 1 - share], np.float32))
+            pictures.append(talk.send([goal.judge(told)])[0])
     except StopIteration:
         pass
     return [p.astype(np.int64) for p in pictures]
@@ -124,7 +127,9 @@ def test_it_ends_when_the_ball_has_no_room() -> None:
 def run(attack: Attack, endpoint: LinearEndpoint, image: Array, threat: Threat, budget: int) -> AttackResult:
     label = endpoint.answer(image).label
     return asyncio.run(
-        attack_all(attack, endpoint, [image], [label], threat=threat, limits=Limits(budget), seed=0)
+        attack_all(
+            attack, endpoint, [image], untargeted([label]), threat=threat, limits=Limits(budget), seed=0
+        )
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.attacks.base import Threat, draws
-from eval.attacks.square import Square, share_of_image, window
+from eval.attacks.base import Threat, Verdict, draws
+from eval.attacks.goals.classification import Untargeted
+from eval.attacks.square import MOST_AT_ONCE, Square, at_once, share_of_image, window
 from models.results import Array, Classification
 
 SHAPE = (20, 30, 3)
@@ -43,10 +44,11 @@ def test_the_schedule_scales_with_the_budget() -> None:
 def dialogue(answers: list[list[float]], budget: int = 50) -> list[Array]:
     """The pictures proposed while the endpoint answers as told."""
     image = np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
-    talk = Square().run(image, 0, Threat("linf", 10), draws(0, "s", "square"), budget)
+    goal = Untargeted(0)
+    talk = Square().run(image, goal, Threat("linf", 10), draws(0, "s", "square"), budget)
     proposed = [talk.send(None)[0]]  # type: ignore[arg-type]  # starts it
     for scores in answers:
-        proposed.append(talk.send([Classification(np.array(scores, np.float32))])[0])
+        proposed.append(talk.send([goal.judge(Classification(np.array(scores, np.float32)))])[0])
     return [image, *proposed]
 
 
@@ -109,3 +111,42 @@ def test_windows_reach_every_side_and_always_change_something() -> None:
     assert where[-1].any()
     assert where[:, 0].any()
     assert where[:, -1].any()
+
+
+def test_many_proposals_in_vain_are_followed_by_several_at_once() -> None:
+    assert [at_once(failures) for failures in (0, 15, 16, 33, 1000)] == [1, 1, 2, 3, MOST_AT_ONCE]
+    image = np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
+    talk = Square().run(image, Untargeted(0), Threat("linf", 10), draws(0, "s", "square"), 400)
+    asked = [talk.send(None)]  # type: ignore[arg-type]  # starts it
+    while sum(map(len, asked)) < 200:
+        asked.append(talk.send([Verdict(1.0, False)] * len(asked[-1])))
+    sizes = [len(pictures) for pictures in asked]
+    assert sizes[:20] == [1] * 17 + [2] * 3
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == MOST_AT_ONCE
+    together = asked[-1]
+    assert len({picture.tobytes() for picture in together}) == MOST_AT_ONCE
+    best = together[5]
+    following = talk.send([Verdict(0.9 - 0.1 * (i == 5), False) for i in range(MOST_AT_ONCE)])
+    assert 1 < len(following) < MOST_AT_ONCE  # half of the failures are forgotten
+    assert all(np.count_nonzero(p != best) < np.count_nonzero(p != together[0]) for p in following)
+
+
+def test_the_budget_may_end_among_proposals() -> None:
+    """Fewer verdicts than pictures: the best of those told is taken."""
+    image = np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
+    talk = Square().run(image, Untargeted(0), Threat("linf", 10), draws(0, "s", "square"), 60)
+    asked, pictures = 0, talk.send(None)  # type: ignore[arg-type]  # starts it
+    while len(pictures) < 3:
+        asked += len(pictures)
+        pictures = talk.send([Verdict(1.0, False)] * len(pictures))
+    following = talk.send([Verdict(1.0, False), Verdict(0.5, False)])
+    assert all(np.count_nonzero(p != pictures[1]) < np.count_nonzero(p != pictures[0]) for p in following)
+    asked += len(pictures)
+    while True:
+        asked += len(following)
+        try:
+            following = talk.send([Verdict(1.0, False)] * len(following))
+        except StopIteration:
+            break
+    assert asked == 60

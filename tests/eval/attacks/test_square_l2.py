@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from eval.attacks.base import Threat, draws, is_grey
+from eval.attacks.goals.classification import Untargeted
 from eval.attacks.lattice import squares_within
 from eval.attacks.square_l2 import SquareL2, _moved, bump
 from models.results import Array, Classification
@@ -48,10 +49,11 @@ def dialogue(
     """The clean picture, and those proposed while the probability of its label is as told."""
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     image = np.repeat(image[..., :1], 3, axis=2) if grey else image
-    talk = SquareL2(start=start).run(image, 0, Threat("l2", EPSILON), draws(0, "s", "square_l2"), 60)
+    goal = Untargeted(0)
+    talk = SquareL2(start=start).run(image, goal, Threat("l2", EPSILON), draws(0, "s", "square_l2"), 60)
     proposed = [talk.send(None)[0]]  # type: ignore[arg-type]  # starts it
     for sure in answers:
-        proposed.append(talk.send([Classification(np.array([sure, 1 - sure], np.float32))])[0])
+        proposed.append(talk.send([goal.judge(Classification(np.array([sure, 1 - sure], np.float32)))])[0])
     return [image, *proposed]
 
 

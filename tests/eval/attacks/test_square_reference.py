@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from eval.attacks.base import Attack, Threat
+from eval.attacks.goals.classification import untargeted
 from eval.attacks.square import Square
 from eval.attacks.square_l2 import SquareL2
 from eval.attacks.wave import Limits, attack_all
@@ -21,7 +22,9 @@ SHAPE = (SIZE, SIZE, 3)
 
 def asked_by_ours(attack: Attack, threat: Threat, net: Bent, images: list[Array], labels: list[int]) -> Array:
     """Pictures asked about before the last check; the budget and one more without success."""
-    told = attack_all(attack, net, images, labels, threat=threat, limits=Limits(BUDGET + 2), seed=3)
+    told = attack_all(
+        attack, net, images, untargeted(labels), threat=threat, limits=Limits(BUDGET + 2), seed=3
+    )
     result = asyncio.run(told)
     assert result.clean_correct.all()
     return np.where(result.fooled, result.queries - 2, BUDGET + 1)
