@@ -158,7 +158,7 @@ def prove(twin: Runner, runner: Runner, images: Sequence[Array]) -> Agreement:
     return found
 
 
-def compare(twin: Runner, runner: Runner, images: Sequence[Array]) -> Agreement:
+def compare(twin: Runner, runner: Runner, images: Iterable[Array]) -> Agreement:
     """The agreement of a twin with its graph, image by image.
 
     Quantised graphs seldom agree to the last level: a value half way between two levels falls to either
@@ -169,14 +169,14 @@ def compare(twin: Runner, runner: Runner, images: Sequence[Array]) -> Agreement:
     level, any other whole number when it is equal.
 
     Args:
-        images: prepared, each in the graph's layout and type without the first size.
+        images: prepared, each in the graph's layout and type without the first size; read one by one.
 
     Raises:
         NoTwin: the shapes differ.
     """
-    agree = values = 0
+    agree = values = count = 0
     worst = 0.0
-    for image in images:
+    for count, image in enumerate(images, 1):  # noqa: B007  # how many there were
         for got, want in zip(twin.run(image[None]), runner.run(image[None]), strict=True):
             if got.shape != want.shape:
                 raise NoTwin(f"the twin's output must be {want.shape}, got {got.shape}")
@@ -184,7 +184,7 @@ def compare(twin: Runner, runner: Runner, images: Sequence[Array]) -> Agreement:
             agree += int((apart <= _allowed(want)).sum())
             values += apart.size
             worst = max(worst, float(apart.max(initial=0.0)))
-    return Agreement(agree / values if values else 0.0, worst, len(images), values)
+    return Agreement(agree / values if values else 0.0, worst, count, values)
 
 
 def _allowed(want: Array) -> float:

@@ -115,9 +115,10 @@ class ApgdCe(_Apgd):
 
 @dataclass(frozen=True)
 class ApgdDlr(_Apgd):
-    """Auto-PGD on the difference of logits ratio."""
+    """Auto-PGD on the difference of logits ratio, in its targeted form where a class is wanted."""
 
     name: ClassVar[str] = "apgd_dlr"
+    fewest: ClassVar[int] = 3
     attempts: int = 1
 
     def loss(self, land: Landscape, attempt: int) -> Loss:
@@ -128,16 +129,21 @@ class ApgdDlr(_Apgd):
 class ApgdDlrT(_Apgd):
     """Auto-PGD toward one class after the other, those that the twin finds likeliest first.
 
+    Where a class is wanted, every attempt goes there, each from another point.
+
     Attributes:
         attempts: classes tried, 9 in AutoAttack; after the last one the first is tried again.
     """
 
     name: ClassVar[str] = "apgd_dlr_t"
+    fewest: ClassVar[int] = 4
     attempts: int = 9
 
     def loss(self, land: Landscape, attempt: int) -> Loss:
+        if land.aim.targets is not None:
+            return dlr
         with torch.no_grad():
             logits = land.logits(land.origin)
-        others = logits.scatter(1, land.labels[:, None], -torch.inf).argsort(dim=1, descending=True)
+        others = logits.scatter(1, land.aim.labels[:, None], -torch.inf).argsort(dim=1, descending=True)
         targets = others[:, attempt % (logits.shape[1] - 1)]
-        return lambda told, labels: targeted_dlr(told, labels, targets)
+        return lambda told, aim: targeted_dlr(told, aim.labels, targets)

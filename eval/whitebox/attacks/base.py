@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from eval.attacks.base import Draw
-from eval.whitebox.attacks.losses import Loss, margins
+from eval.whitebox.attacks.losses import Aim, Loss
 
 __all__ = ["Landscape", "Logits", "WhiteBox", "lengths", "uphill"]
 
@@ -23,7 +23,7 @@ class Landscape:
 
     Attributes:
         origin: float32 `(N, H, W, C)`, the pictures in 8-bit levels; C is 1 for grey ones.
-        labels: int64 `(N,)`, the truth.
+        aim: what is wanted of each.
         norm, radius: the ball, in levels; of one channel where C is 1.
         best, least: the point of the lowest margin, and that margin, float64.
         slope: at the best point, of the loss that was climbed there.
@@ -34,12 +34,12 @@ class Landscape:
         self,
         logits: Logits,
         origin: Tensor,
-        labels: Tensor,
+        aim: Aim,
         norm: Literal["linf", "l2"],
         radius: float,
         draws: Sequence[Draw],
     ) -> None:
-        self.logits, self.origin, self.labels = logits, origin, labels
+        self.logits, self.origin, self.aim = logits, origin, aim
         self.norm, self.radius, self._draws = norm, radius, draws
         self.best, self.slope = origin.clone(), torch.zeros_like(origin)
         self.least = torch.full((len(origin),), torch.inf, dtype=torch.float64)
@@ -49,11 +49,11 @@ class Landscape:
         """The loss `(N,)` at points of the ball, float64, and its slope there; the best is remembered."""
         points = points.detach().requires_grad_()
         logits = self.logits(points).double()  # a sure softmax would vanish in float32
-        values = loss(logits, self.labels)
+        values = loss(logits, self.aim)
         (slope,) = torch.autograd.grad(values.sum(), points)
         if self.flat is None:
             self.flat = (slope == 0).flatten(1).all(dim=1)
-        reached = margins(logits.detach(), self.labels)
+        reached = self.aim.margins(logits.detach())
         lower = reached < self.least
         self.least = torch.where(lower, reached, self.least)
         self.best = torch.where(_each(lower), points.detach(), self.best)
@@ -104,16 +104,12 @@ class WhiteBox(ABC):
 
     Attributes:
         name: in tables and reports; part of the key of every draw.
-        tags: NIST AI 100-2 and MITRE ATLAS names of what it does.
+        fewest: classes that it needs.
         attempts: how often it begins anew with what is not fooled yet.
     """
 
     name: ClassVar[str]
-    tags: ClassVar[tuple[str, ...]] = (
-        "NISTAML.022 white-box evasion",
-        "AML.T0043.000 white-box optimization",
-        "AML.T0043.002 black-box transfer",
-    )
+    fewest: ClassVar[int] = 2
     attempts: int
 
     @abstractmethod

@@ -33,7 +33,8 @@ class Pgd(WhiteBox):
     """Many steps from a random point: Madry et al. 2017, arXiv 1706.06083, section 2.1.
 
     **Differences**: the step is 2.5 radii divided by their number, so that the edge can be reached from
-    anywhere (the paper's for L2). The best point seen counts, not the last.
+    anywhere (the paper's for L2). The best point seen counts, not the last. In L2 it ends up to 2 % short
+    of a linear model's optimum, however many steps: a way of 2.5 radii turns no further from a random point.
 
     Attributes:
         steps: 40 in the paper's attacks on MNIST.

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from eval.attacks.base import Threat, is_grey
+from eval.attacks.goals.classification import untargeted
 from eval.attacks.transfer import ON_A_TWIN
 from eval.whitebox.attacks.apgd import ApgdDlrT
 from eval.whitebox.attacks.base import Landscape, WhiteBox, uphill
-from eval.whitebox.attacks.losses import cross_entropy, dlr, margins, targeted_dlr
+from eval.whitebox.attacks.losses import Aim, cross_entropy, dlr, margins, targeted_dlr
 from eval.whitebox.attacks.rounding import roundings
 from eval.whitebox.attacks.tables import WHITE_BOX
 from eval.whitebox.node import Unsupported
@@ -65,7 +66,9 @@ def test_linf_finds_the_margin_to_the_level_and_nothing_below(name: str) -> None
         label = label_of(image)
         edge = least_radius(image, label, "linf")
         for epsilon, breaks in ((math.floor(edge), False), (math.floor(edge) + 1, True)):
-            found = found_on(linear, [image], [label], Threat("linf", epsilon), WHITE_BOX[name], 0)
+            found = found_on(
+                linear, [image], untargeted([label]), Threat("linf", epsilon), WHITE_BOX[name], 0
+            )
             assert found.fooled.tolist() == [breaks], (edge, epsilon)
 
 
@@ -76,7 +79,7 @@ def test_l2_finds_the_margin_and_nothing_below(name: str) -> None:
         label = label_of(image)
         edge = least_radius(image, label, "l2")
         for epsilon, breaks in ((edge - 1e-6, False), (edge + 1.0, True)):
-            found = found_on(linear, [image], [label], Threat("l2", epsilon), WHITE_BOX[name], 0)
+            found = found_on(linear, [image], untargeted([label]), Threat("l2", epsilon), WHITE_BOX[name], 0)
             assert found.fooled.tolist() == [breaks], (edge, epsilon)
 
 
@@ -93,7 +96,9 @@ def test_one_step_is_the_whole_way_between_two_classes() -> None:
         assert edge < 90  # nothing is clipped
         for epsilon, breaks in ((math.floor(edge), False), (math.floor(edge) + 1, True)):
             if epsilon:
-                found = found_on(two, [image], [label], Threat("linf", epsilon), WHITE_BOX["fgsm"], 0)
+                found = found_on(
+                    two, [image], untargeted([label]), Threat("linf", epsilon), WHITE_BOX["fgsm"], 0
+                )
                 assert found.fooled.tolist() == [breaks]
 
 
@@ -103,7 +108,7 @@ def test_every_picture_is_on_the_lattice_inside_the_threat(attack: WhiteBox, thr
     rng = np.random.default_rng(1)
     images = [rng.integers(0, 256, SHAPE, dtype=np.uint8) for _ in range(4)]
     before = [image.copy() for image in images]
-    found = found_on(linear, images, [label_of(i) for i in images], threat, attack, 0)
+    found = found_on(linear, images, untargeted([label_of(i) for i in images]), threat, attack, 0)
     for image, kept, picture, margin in zip(images, before, found.pictures, found.margins, strict=True):
         assert picture.dtype == np.uint8
         assert threat.size(image, picture) <= threat.epsilon
@@ -118,7 +123,7 @@ def test_every_picture_is_on_the_lattice_inside_the_threat(attack: WhiteBox, thr
 @pytest.mark.parametrize("threat", [Threat("linf", 8), Threat("l2", 33.3)], ids=str)
 def test_grey_pictures_stay_grey(attack: WhiteBox, threat: Threat) -> None:
     grey = [np.repeat(image[..., :1], 3, axis=2) for image in pictures(3)]
-    found = found_on(linear, grey, [label_of(i) for i in grey], threat, attack, 0)
+    found = found_on(linear, grey, untargeted([label_of(i) for i in grey]), threat, attack, 0)
     for image, picture in zip(grey, found.pictures, strict=True):
         assert is_grey(picture)
         assert 0.8 * threat.epsilon < threat.size(image, picture) <= threat.epsilon
@@ -127,10 +132,10 @@ def test_grey_pictures_stay_grey(attack: WhiteBox, threat: Threat) -> None:
 @EACH
 def test_the_same_seed_gives_the_same_pictures_in_any_order(attack: WhiteBox) -> None:
     images = pictures(4)
-    labels, names = [label_of(i) for i in images], ["a", "b", "c", "d"]
+    goals, names = untargeted([label_of(i) for i in images]), ["a", "b", "c", "d"]
     threat = Threat("linf", 3)
-    one = found_on(linear, images, labels, threat, attack, 7, names).pictures
-    other = found_on(linear, images[::-1], labels[::-1], threat, attack, 7, names[::-1]).pictures
+    one = found_on(linear, images, goals, threat, attack, 7, names).pictures
+    other = found_on(linear, images[::-1], goals[::-1], threat, attack, 7, names[::-1]).pictures
     assert all(np.array_equal(a, b) for a, b in zip(one, other[::-1], strict=True))
 
 
@@ -141,7 +146,8 @@ def test_the_seed_decides_where_a_walk_begins() -> None:
     images = pictures(4)
     labels = [int(wavy(torch.from_numpy(i[None]).float()).argmax()) for i in images]
     found = [
-        found_on(wavy, images, labels, Threat("linf", 3), WHITE_BOX["pgd"], seed).pictures for seed in (0, 1)
+        found_on(wavy, images, untargeted(labels), Threat("linf", 3), WHITE_BOX["pgd"], seed).pictures
+        for seed in (0, 1)
     ]
     assert any((a != b).any() for a, b in zip(*found, strict=True))
 
@@ -154,7 +160,7 @@ def test_pictures_of_all_sizes_go_together() -> None:
 
     images = [pictures(1, shape)[0] for shape in ((4, 9, 3), (9, 4, 3), (4, 9, 3), (1, 1, 3))]
     labels = [int(means(torch.from_numpy(i[None]).float()).argmax()) for i in images]
-    found = found_on(means, images, labels, Threat("linf", 60), WHITE_BOX["apgd_ce"], 0)
+    found = found_on(means, images, untargeted(labels), Threat("linf", 60), WHITE_BOX["apgd_ce"], 0)
     assert [p.shape for p in found.pictures] == [i.shape for i in images]
     assert found.fooled.all()
 
@@ -165,9 +171,9 @@ def test_no_gradient_is_told_and_less_than_a_level_is_no_room(attack: WhiteBox) 
         return linear(points) * 0 + torch.arange(6.0)
 
     image = pictures(1)
-    found = found_on(constant, image, [5], Threat("linf", 8), attack, 0)
+    found = found_on(constant, image, untargeted([5]), Threat("linf", 8), attack, 0)
     assert (found.flat.tolist(), found.fooled.tolist()) == ([True], [False])
-    none = found_on(linear, image, [label_of(image[0])], Threat("linf", 0.9), attack, 0)
+    none = found_on(linear, image, untargeted([label_of(image[0])]), Threat("linf", 0.9), attack, 0)
     assert np.array_equal(none.pictures[0], image[0])
 
 
@@ -177,8 +183,8 @@ def test_a_sure_softmax_hides_nothing() -> None:
     label, edge = label_of(image), least_radius(image, label_of(image), "linf")
     for name in ("fgsm", "pgd", "apgd_ce", "apgd_dlr"):
         found = found_on(
-            lambda points: linear(points) * 1000, [image], [label], Threat("linf", math.floor(edge) + 3),
-            WHITE_BOX[name], 0,
+            lambda points: linear(points) * 1000, [image], untargeted([label]),
+            Threat("linf", math.floor(edge) + 3), WHITE_BOX[name], 0,
         )  # fmt: skip
         assert (found.flat.tolist(), found.fooled.tolist()) == ([False], [True])
 
@@ -194,32 +200,46 @@ def test_an_attempt_takes_the_next_class() -> None:
     image = np.full(SHAPE, 128, np.uint8)
     for attempts, breaks in ((2, False), (3, True)):
         attack = ApgdDlrT(steps=10, attempts=attempts)
-        found = found_on(stairs, [image], [0], Threat("linf", 8), attack, 0)
+        found = found_on(stairs, [image], untargeted([0]), Threat("linf", 8), attack, 0)
         assert found.fooled.tolist() == [breaks]
 
 
 def test_losses_are_the_papers() -> None:
     z, y = torch.tensor([[5.0, 1.0, 3.0, 2.0], [1.0, 4.0, 3.5, 0.0]]).double(), torch.tensor([0, 0])
-    assert dlr(z, y).tolist() == pytest.approx([-(5 - 3) / (5 - 2), -(1 - 4) / (4 - 1)])
+    assert dlr(z, Aim(y)).tolist() == pytest.approx([-(5 - 3) / (5 - 2), -(1 - 4) / (4 - 1)])
     told = targeted_dlr(z, y, torch.tensor([1, 2]))
     assert told.tolist() == pytest.approx([-(5 - 1) / (5 - 1.5), -(1 - 3.5) / (4 - 0.5)])
     assert margins(z, y).tolist() == [2, -3]
     entropy = torch.nn.functional.cross_entropy(z, y, reduction="none")
-    assert torch.nn.functional.softplus(cross_entropy(z, y)).tolist() == pytest.approx(entropy.tolist())
-    assert dlr(10 * z + 3, y).tolist() == pytest.approx(dlr(z, y).tolist())
+    assert torch.nn.functional.softplus(cross_entropy(z, Aim(y))).tolist() == pytest.approx(entropy.tolist())
+    assert dlr(10 * z + 3, Aim(y)).tolist() == pytest.approx(dlr(z, Aim(y)).tolist())
 
 
 @pytest.mark.parametrize(("name", "classes"), [("apgd_dlr", 2), ("apgd_dlr_t", 3)])
 def test_too_few_classes_are_refused(name: str, classes: int) -> None:
     with pytest.raises(Unsupported, match=rf"needs {classes + 1} classes, got {classes}; use apgd_ce"):
-        found_on(lambda p: linear(p)[:, :classes], pictures(1), [0], Threat("linf", 8), WHITE_BOX[name], 0)
+        found_on(
+            lambda p: linear(p)[:, :classes],
+            pictures(1),
+            untargeted([0]),
+            Threat("linf", 8),
+            WHITE_BOX[name],
+            0,
+        )
 
 
 def test_only_balls_and_equal_counts() -> None:
     with pytest.raises(ValueError, match="linf or l2"):
-        found_on(linear, pictures(1), [0], replace(Threat("linf", 8), norm="spatial"), WHITE_BOX["fgsm"], 0)
+        found_on(
+            linear,
+            pictures(1),
+            untargeted([0]),
+            replace(Threat("linf", 8), norm="spatial"),
+            WHITE_BOX["fgsm"],
+            0,
+        )
     with pytest.raises(ValueError, match="equally many"):
-        found_on(linear, pictures(2), [0], Threat("linf", 8), WHITE_BOX["fgsm"], 0)
+        found_on(linear, pictures(2), untargeted([0]), Threat("linf", 8), WHITE_BOX["fgsm"], 0)
 
 
 def test_tiny_slopes_have_a_direction() -> None:
@@ -230,7 +250,7 @@ def test_tiny_slopes_have_a_direction() -> None:
 
 def test_names_are_known_without_pytorch() -> None:
     assert tuple(WHITE_BOX) == ON_A_TWIN
-    assert all(attack.name == name and attack.tags for name, attack in WHITE_BOX.items())
+    assert all(attack.name == name for name, attack in WHITE_BOX.items())
 
 
 @settings(deadline=None)
@@ -286,7 +306,7 @@ def test_the_best_point_is_remembered_not_the_last() -> None:
     (image,) = pictures(1)
     origin = torch.from_numpy(image[None]).float()
     label = torch.tensor([label_of(image)])
-    land = Landscape(linear, origin, label, "linf", 8.0, [])
+    land = Landscape(linear, origin, Aim(label), "linf", 8.0, [])
     _, slope = land.look(origin, cross_entropy)
     good, bad = (origin + sign * 8 * slope.sign() for sign in (1, -1))
     for point in (good, bad):
@@ -304,6 +324,6 @@ def test_what_is_fooled_is_not_attacked_again() -> None:
         x = points.double().mean((1, 2, 3))
         return torch.stack([x * 0 + 10, x - 123, x * 0, x * 0 - 1], dim=1)
 
-    found = found_on(bright, images, [0, 0], Threat("linf", 8), ApgdDlrT(steps=5, attempts=2), 0)
+    found = found_on(bright, images, untargeted([0, 0]), Threat("linf", 8), ApgdDlrT(steps=5, attempts=2), 0)
     assert found.fooled.tolist() == [True, False]
     assert (sizes[0], sizes[-1]) == (2, 1)

@@ -12,10 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from eval.attacks.base import draws
+from eval.attacks.base import Threat, draws
+from eval.attacks.goals.classification import untargeted
 from eval.whitebox.attacks.apgd import ApgdCe, checkpoints
 from eval.whitebox.attacks.base import Landscape
-from eval.whitebox.attacks.losses import Loss, margins
+from eval.whitebox.attacks.losses import Aim, Loss, margins
+from eval.whitebox.attacks.steps import Pgd
+from eval.whitebox.transfer import found_on
 from models.results import Array
 
 pytestmark = pytest.mark.torch
@@ -42,7 +45,7 @@ class Margin(ApgdCe):
     """The same walk on another loss. The ratio is constant where the true class is third: no direction."""
 
     def loss(self, land: Landscape, attempt: int) -> Loss:
-        return lambda z, y: -margins(z, y)
+        return lambda z, aim: -margins(z, aim.labels)
 
 
 def slow(origin: Array, y: int, start: Array, norm: str, radius: float, steps: int, loss: Any) -> list[Array]:
@@ -120,7 +123,7 @@ def test_every_point_is_the_papers(norm: str, attack: ApgdCe) -> None:
     land = Landscape(
         watched,
         torch.from_numpy(origin),
-        torch.tensor(labels),
+        Aim(torch.tensor(labels)),
         "linf" if norm == "linf" else "l2",
         radius,
         told,
@@ -138,3 +141,17 @@ def test_every_point_is_the_papers(norm: str, attack: ApgdCe) -> None:
 def test_the_checkpoints_of_a_hundred_steps() -> None:
     assert checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
     assert checkpoints(10) == [3, 5, 6, 7, 8, 9, 10, 10]
+
+
+@pytest.mark.parametrize("threat", [Threat("linf", 6), Threat("l2", 25)], ids=str)
+def test_it_goes_further_than_equal_steps(threat: Threat) -> None:
+    """On a net that waves, as many steps of its own choice as PGD takes; on average, and in how many fall."""
+    rng = np.random.default_rng(2)
+    images = [rng.integers(0, 256, SHAPE, dtype=np.uint8) for _ in range(60)]
+    labels = [int(logits(torch.from_numpy(image[None]).double())[0].argmax()) for image in images]
+    pgd, apgd = (
+        found_on(lambda x: logits(x.double()), images, untargeted(labels), threat, attack, 0)
+        for attack in (Pgd(steps=30), ApgdCe(steps=30))
+    )
+    assert apgd.fooled.sum() >= pgd.fooled.sum() > 10
+    assert apgd.margins.mean() < pgd.margins.mean()

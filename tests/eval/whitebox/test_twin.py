@@ -11,12 +11,9 @@ import torch
 from onnx import helper
 
 from eval.whitebox.node import Unsupported
-from eval.whitebox.twin import NoTwin, Twin, compare, prove
-from models.card import InputSpec
+from eval.whitebox.twin import NoTwin, Twin, prove
 from models.cli import ZOO
-from models.decoding import decode
 from models.digits import digits
-from models.imaging import fit
 from models.repository import Version, versions
 from models.results import Array, Classification, Detections, Segmentation
 from models.runtime import OnnxRunner
@@ -65,38 +62,6 @@ def test_the_twin_of_an_int8_graph_answers_alike(version: Version) -> None:
             assert (one.labels == other.labels).mean() > 0.99
         elif isinstance(one, Detections) and isinstance(other, Detections):
             assert abs(int((one.scores > 0.3).sum()) - int((other.scores > 0.3).sum())) <= 1
-
-
-# Least share of agreeing values. The label maps of the quantised segmenter differ where two classes tie.
-SHARES = {"deeplabv3_mnv2_dm05_pascal_quant.onnx": 0.98, "mobilenet_v2_1.0_224_quant.onnx": 0.998}
-REAL = {
-    "cifar10_resnet20.onnx": InputSpec(name="input", height=32, width=32),
-    "fastestdet_coco80_352.onnx": InputSpec(name="input.1", height=352, width=352, channels="BGR"),
-    "yolox_nano_coco80_416.onnx": InputSpec(
-        height=416, width=416, channels="BGR", resize="letterbox", std=(1.0, 1.0, 1.0)
-    ),
-    "mobilenet_v2_1.0_224_quant.onnx": InputSpec(
-        name="input", height=224, width=224, dtype="uint8", layout="NHWC"
-    ),
-    "deeplabv3_mnv2_dm05_pascal_quant.onnx": InputSpec(
-        name="MobilenetV2/MobilenetV2/input", height=513, width=513, dtype="uint8", layout="NHWC"
-    ),
-}
-
-
-@pytest.mark.data
-@pytest.mark.parametrize("name", REAL)
-def test_every_real_graph_has_a_twin(name: str) -> None:
-    path, folder = DATA / "models" / name, DATA / "imagenet_samples"
-    if not path.is_file() or not folder.is_dir():
-        pytest.skip(f"ASSAY_DATA_DIR has no {name} or no imagenet_samples")
-    model = path.read_bytes()
-    twin, runner = both(model, input_of(path), outputs_of(path))
-    spec = REAL[name]
-    files = sorted(folder.glob("*.JPEG"))[:8]
-    agreement = compare(twin, runner, [fit(decode(file.read_bytes()), spec) for file in files])
-    assert agreement.share >= SHARES.get(name, 0.999)
-    assert agreement.images == 8
 
 
 def input_of(path: Path) -> str:
