@@ -1,18 +1,25 @@
-"""A live Assay service as an endpoint: pictures as a form, answers as its own JSON."""
+"""A live Assay service as an endpoint: files as a form and answers as its own JSON; pixels as they are.
+
+Pixels go as uint8 tensors to the service's own Open Inference Protocol, which neither side has to code and
+decode; both ways give the very same answers. Where that way is not there they go as PNG.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from yarl import URL
 
-from eval.errors import EndpointError
+from eval.errors import EndpointError, Refused
 from eval.remote.endpoint import Answer, LiveEndpoint, pixels_of
 from eval.remote.http import Http, words_of
+from eval.remote.oip import OipEndpoint
+from eval.remote.protocol import server_of
 from eval.remote.template_body import form_of
 from models.card import TaskName
-from models.results import Result
+from models.results import Array, Result
 from models.wire import results_of
 
 __all__ = ["AssayEndpoint", "describe", "is_ready"]
@@ -23,6 +30,7 @@ ASK: dict[TaskName, dict[str, str]] = {
     "detection": {"score_threshold": "0"},
     "segmentation": {},
 }
+MOST_RAW_BYTES = 16_000_000  # of one request: half of what a service takes by default
 
 
 class AssayEndpoint(LiveEndpoint[Answer]):
@@ -54,6 +62,43 @@ class AssayEndpoint(LiveEndpoint[Answer]):
         self._task = task
         parameters = {**ASK[task], **{k: v for k, v in named.items() if v is not None}}
         self._url = URL(f"{url.rstrip('/')}/{ROUTES[task]}").with_query(parameters)
+        self._raw: OipEndpoint[Answer] | None = None
+        if model is not None:  # the protocol has no address for the only model there is
+            self._raw = OipEndpoint(
+                self.http, url, task=task, model=model, version=named["version"], classes=classes
+            )
+        self._at, self._looked, self._looking = url, False, asyncio.Lock()
+
+    @property
+    def raw(self) -> bool:
+        """Whether pixels go as they are; known once some were sent."""
+        return self._looked and self._raw is not None
+
+    async def predict(self, images: Sequence[Array]) -> Sequence[Answer]:
+        raw = await self._raw_way() if images else None
+        if raw is None:
+            return await super().predict(images)
+        try:
+            return [answer for part in _parts(images) for answer in await raw.predict(part)]
+        except Refused:
+            answers = await super().predict(images)
+            self._raw = None  # not the pictures were refused but the way: a limit, or somebody in between
+            return answers
+
+    async def _raw_way(self) -> OipEndpoint[Answer] | None:
+        """How pixels are sent as they are, looked for once; None where they are not."""
+        async with self._looking:
+            if not self._looked and self._raw is not None:
+                try:
+                    binary = (await server_of(self.http, self._at)).binary
+                    await self._raw._learn()
+                    # A graph that takes bytes itself would have them as its own tensor, unprepared.
+                    if not (binary and self._raw.way.answers and self._raw.way.port.datatype != "UINT8"):
+                        self._raw = None
+                except (EndpointError, IndexError):  # the second from a description without an input
+                    self._raw = None
+            self._looked = True
+        return self._raw
 
     async def _answers(self, files: Sequence[bytes]) -> Sequence[Result]:
         body, kind = form_of(files, "image", typed=False)
@@ -63,6 +108,19 @@ class AssayEndpoint(LiveEndpoint[Answer]):
         except ValueError as error:
             where = self._url.with_query(None)
             raise EndpointError(f"{where} gave an answer that cannot be read: {error}") from error
+
+
+def _parts(images: Sequence[Array]) -> list[Sequence[Array]]:
+    """The images in order, in parts small enough for one request each; one always goes alone."""
+    parts: list[list[Array]] = [[]]
+    size = 0
+    for image in images:
+        if parts[-1] and size + image.nbytes > MOST_RAW_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(image)
+        size += image.nbytes
+    return list(parts)
 
 
 async def describe(
