@@ -15,13 +15,15 @@ from rich.table import Column, Table
 
 from eval.attacks import wave
 from eval.errors import EvalError
+from eval.report import document
 from eval.report.document import Report
 from eval.report.html import to_html
 from eval.report.markdown import shown, to_markdown
 
-__all__ = ["bar", "finish", "save", "show", "show_models"]
+__all__ = ["bar", "finish", "save", "show", "show_models", "show_table"]
 
 INVALID = 3
+WIDEST = 24  # letters of a cell
 
 
 @contextlib.contextmanager
@@ -91,7 +93,10 @@ def show(report: Report) -> None:
         for h in section.headlines:
             interval = "" if h.low is None else f"{shown(h.low)} to {shown(h.high)}"
             table.add_row(h.title, shown(h.value), interval, f"{h.support:,}")
-        console.print(table)
+        if section.headlines:
+            console.print(table)
+        elif any(flag.raised for flag in section.flags):
+            console.print(section.title)
         for flag in section.flags:
             if flag.raised:
                 console.print(f"flag {flag.name}", style="bold red", end=": ")
@@ -107,6 +112,24 @@ def finish(report: Report, out: Path | None) -> None:
     if not report.valid:
         Console(stderr=True).print("not valid: over 1 % of the images got no answer")
         sys.exit(INVALID)
+
+
+def show_table(told: document.Table) -> None:
+    """A table of a report, and its note; words too long for a column are told below."""
+    names = list(dict.fromkeys(name for row in told.rows for name in row))
+    long = [n for n in names[1:] if any(len(shown(row.get(n))) > WIDEST for row in told.rows)]
+    kept = [name for name in names if name not in long]
+    table = Table(*kept, title=told.title, title_justify="left")
+    for row in told.rows:
+        table.add_row(*(shown(row.get(name)) for name in kept))
+    console = _console()
+    console.print(table)
+    for name in long:
+        for row in told.rows:
+            if row.get(name):
+                console.print(f"{name} of {row[names[0]]}: {row[name]}")
+    if told.note:
+        console.print(told.note)
 
 
 def show_models(served: Sequence[Mapping[str, Any]]) -> None:

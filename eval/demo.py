@@ -16,10 +16,9 @@ from typing import Any
 
 from rich.console import Console
 
-from eval.attacks.wave import Limits
-from eval.audits import Audit, audit
+from eval.auditing.plan import Audit
+from eval.auditing.run import audit
 from eval.console import bar, save, show
-from eval.corruptions.tables import QUICK
 from eval.errors import EvalError
 from eval.parity import parity
 from eval.remote.assay import AssayEndpoint, describe
@@ -33,14 +32,7 @@ from models.recipes.carriers import MissingCarrier, carried
 __all__ = ["main", "summary"]
 
 EPSILON = 76.0  # 0.3 of the range, in whole levels
-AUDIT = Audit(
-    epsilon=EPSILON,
-    attacks=("uniform_noise", "square"),
-    corruptions=QUICK,
-    samples=200,
-    seed=0,
-    limits=Limits(budget=500),
-)
+AUDIT = Audit(epsilon=EPSILON)  # the quick suite
 # name in summary.json -> name of the figure that was measured
 FIGURES = {
     "digits.1.accuracy": "digits.1.accuracy",
@@ -88,9 +80,7 @@ async def _runs(url: str, quiet: bool) -> list[Report]:
             reference = ROOT / "models" / "zoo" / model / str(number) / "reference.npz"
             reports.append(await parity(url, data, reference, model=model, number=number))
         for number in (1, 2):
-            progress = tell(f"audit digits/{number}")
-            told = await audit(url, "digits:test", AUDIT, model="digits", number=number, progress=progress)
-            reports.append(told)
+            reports.append(await audit(url, "digits:test", AUDIT, model="digits", number=number, tell=tell))
     return reports
 
 

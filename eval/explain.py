@@ -17,8 +17,8 @@ from eval.remote.access import endpoint_of, target_of
 from eval.report.document import Report
 from eval.report.explain import Explained, picture_section, summary_section
 from eval.runs import clock, manifest
+from eval.target import Access, name_of
 from eval.target import Target as Served
-from eval.target import name_of
 from models.decoding import UnreadableImage, decode
 from models.results import Array, Result
 from models.saliency import METHODS, Target, advance, aim, reduced
@@ -52,7 +52,7 @@ class Plan:
 
 
 async def explain(
-    url: str,
+    access: Access | str,
     files: Sequence[Path],
     plan: Plan,
     *,
@@ -65,7 +65,7 @@ async def explain(
     Raises:
         EvalError: a file is no picture, the model or the class is not there, or there is no twin.
     """
-    served, started = await target_of(url, model, number), time.time()
+    served, started = await target_of(access, model, number), time.time()
     if plan.label is not None and plan.label not in served.labels:
         known = ", ".join(served.labels[:10])
         raise EvalError(f"{name_of(served)} has no class {plan.label!r}; it has {known} ...")

@@ -30,7 +30,7 @@ from eval.scoring import Scored, score
 from eval.spread import ask
 from eval.target import Access, Target, name_of
 
-__all__ = ["clock", "command_of", "evaluate", "manifest", "record", "report_of", "reported"]
+__all__ = ["clock", "command_of", "evaluate", "manifest", "record", "report_of", "reported", "unchanged"]
 
 WIDE = 0.03  # half an interval that does not tell a few points apart
 
@@ -151,12 +151,12 @@ async def record(run: Recorded, pace: Pace, progress: Callable[[int, int], None]
             if progress is not None:
                 progress(done, total)
     if missing:
-        await _unchanged(run.target)
+        await unchanged(run.target)
     run.journal.mark("finished", time.time())
     return score(run, scored)
 
 
-async def _unchanged(target: Target) -> None:
+async def unchanged(target: Target) -> None:
     """See that the model is still the one that was asked; a version may be put in the place of its like.
 
     Raises:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from eval.commands.options import FILE, QUIET, access_of, one_line_errors, reaching, which
+from eval.commands.options import FILE, QUIET, access_of, one_line_errors, reaching, told_to_stop, which
 from eval.errors import EvalError
 
 __all__ = ["command"]
@@ -68,7 +65,7 @@ def command(url: str, data: str, out: Path | None, quiet: bool, **options: Any) 
     mapping = None if names is None else read_mapping(names)
     going = [0, 0]  # done, total
     try:
-        with _told_to_stop(), bar(quiet) as tell:
+        with told_to_stop(), bar(quiet) as tell:
             shown = tell("evaluate")
 
             def progress(*now: int) -> None:
@@ -88,20 +85,3 @@ def command(url: str, data: str, out: Path | None, quiet: bool, **options: Any) 
         click.echo(f"stopped at {done} of {total or 'all'} images; {kept}", err=True)
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
     finish(report, out)
-
-
-@contextlib.contextmanager
-def _told_to_stop() -> Iterator[None]:
-    """SIGTERM is what an interrupt at the keyboard is, meanwhile."""
-    if threading.current_thread() is not threading.main_thread():  # only that one may say what signals do
-        yield
-        return
-
-    def leave(number: int, _: object) -> None:
-        raise KeyboardInterrupt(number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from eval.commands.options import FOLDER, QUIET, REPORTS, folder_for, one_line_errors
+from eval.commands.options import FOLDER, QUIET, REPORTS, access_of, folder_for, one_line_errors, reaching
 
 __all__ = ["command"]
 
@@ -43,6 +43,7 @@ __all__ = ["command"]
 @click.option(
     "--twin", type=FOLDER, help="Folder of the served version (model.onnx, card.json), for grad-cam."
 )
+@reaching
 @folder_for(REPORTS)
 @QUIET
 @one_line_errors
@@ -53,10 +54,11 @@ def command(url: str, images: tuple[Path, ...], out: Path | None, quiet: bool, *
     from eval.explain import explain as run
     from eval.report.explain import lines
 
+    access = access_of(url, options)
     model, number = options.pop("model"), options.pop("number")
     with bar(quiet) as tell:
         report = asyncio.run(
-            run(url, images, Plan(**options), model=model, number=number, progress=tell("explain"))
+            run(access, images, Plan(**options), model=model, number=number, progress=tell("explain"))
         )
     for line in lines(report):
         click.echo(line)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,6 +28,7 @@ __all__ = [
     "one_line_errors",
     "reaching",
     "stopped",
+    "told_to_stop",
     "which",
 ]
 
@@ -55,19 +58,19 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
             if error.filename is None:
                 raise
             raise click.ClickException(f"{error.filename}: {error.strerror}") from error
-        except KeyboardInterrupt:
-            stopped(options)
+        except KeyboardInterrupt as stop:
+            stopped(options, stop.args[0] if stop.args else signal.SIGINT)
 
     return wrapper
 
 
-def stopped(options: Mapping[str, object]) -> NoReturn:
-    """End after an interrupt at the keyboard with 130, and say how to go on; `options` are the command's."""
+def stopped(options: Mapping[str, object], number: int = signal.SIGINT) -> NoReturn:
+    """End after a signal (an interrupt with 130), and say how to go on; `options` are the command's."""
     kept = "resume" in options and options.get("out") is not None
     click.echo(
         f"stopped; {'go on with the same command and --resume' if kept else 'nothing is kept'}", err=True
     )
-    sys.exit(128 + signal.SIGINT)
+    sys.exit(128 + number)
 
 
 def folder_for(told: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -132,3 +135,20 @@ def access_of(url: str, options: dict[str, Any]) -> Access:
             raise click.BadParameter(f"a header must be NAME=VALUE, got {header!r}")
         headers[name.strip()] = value
     return Access(url, headers=headers, **told)
+
+
+@contextlib.contextmanager
+def told_to_stop() -> Iterator[None]:
+    """SIGTERM is what an interrupt at the keyboard is, meanwhile."""
+    if threading.current_thread() is not threading.main_thread():  # only that one may say what signals do
+        yield
+        return
+
+    def leave(number: int, _: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -31,15 +31,16 @@ FORMS = ("html", "md", "json", "junit", "card", "summary")
 def command(folder: Path, out: Path | None, forms: tuple[str, ...], mlflow: str | None) -> None:
     """Write the reports of the run in FOLDER again.
 
-    From its record where there is one: every score is computed anew, and the data must still be there. Else
+    From the record of an evaluation: every score is computed anew, and the data must still be there. Else
     from report.json, which holds everything but the pictures.
     """
     from eval.errors import EvalError
+    from eval.gate.audited import is_audit
     from eval.recorded import JOURNAL, recorded
     from eval.report.forms import read_report, written
     from eval.runs import reported
 
-    kept = (folder / JOURNAL).is_file()
+    kept = (folder / JOURNAL).is_file() and not is_audit(folder)
     forms = forms or (FORMS[:3] if kept else ("md",))
     place = out or folder
     if kept:

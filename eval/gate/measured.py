@@ -29,6 +29,7 @@ __all__ = [
     "figures_of",
     "latency_of",
     "measured_of",
+    "require_usable",
     "require_valid",
     "slices_in",
     "unknown",
@@ -189,8 +190,7 @@ def figures_of(report: Report, where: Path, confidence: float) -> dict[str, Numb
     Raises:
         EvalError: the report is not valid.
     """
-    if not report.valid:
-        raise EvalError(f"the report in {where} is not valid: too many requests failed; run it again")
+    require_usable(report, where)
     headlines = [headline for section in report.sections for headline in section.headlines]
     found = {}
     for name, value in report.figures.items():
@@ -199,6 +199,12 @@ def figures_of(report: Report, where: Path, confidence: float) -> dict[str, Numb
         kind: Kind = "plain" if low is None else "interval"
         found[f"figures.{name}"] = Number(value, low, high, same[0].support if same else 0, kind)
     return found
+
+
+def require_usable(report: Report, where: Path) -> None:
+    """Raises EvalError when the report is not valid."""
+    if not report.valid:
+        raise EvalError(f"the report in {where} is not valid: too many requests failed; run it again")
 
 
 def require_valid(name: str, errors: int, images: int) -> None:

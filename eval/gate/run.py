@@ -12,6 +12,8 @@ import numpy as np
 
 from eval.compare import Progress, opened
 from eval.errors import EvalError
+from eval.gate.audit_rules import audit_check, audits_against
+from eval.gate.audited import AUDIT, Audit, is_audit, read_audit
 from eval.gate.baseline import checks_against
 from eval.gate.decide import exit_code, require
 from eval.gate.measured import Measured, Number, figures_of, measured_of, require_valid, unknown
@@ -62,7 +64,8 @@ async def gate(
 
     Args:
         reports: folders with a report.json whose figures rules may name as `figures.NAME`; the subject's
-            own is one of them.
+            own is one of them. Audits among them are what `audit.NAME` is about: the subject's, and under
+            `against` the baseline's, told apart by their weights.
 
     Raises:
         EvalError: subject or baseline is not there, or not valid; there is no baseline to hold it against.
@@ -82,19 +85,42 @@ async def gate(
         if any(name.startswith(FIGURES) for name in rules.require):
             folders = [*([subject.folder] if subject.folder is not None else []), *reports]
             measured.figures = _figures(folders, run, rules.confidence)
-        checks = [_require(name, measured, rules) for name in rules.require]
+        audit = _audit(names, subject, run, reports, "subject")
+        checks = [_require(name, measured, audit, rules) for name in rules.require]
         if run is not None and before is not None:
-            checks += checks_against(rules, before, run, None if tell is None else tell("compare"))
+            held = {name: rule for name, rule in rules.against.items() if not name.startswith(AUDIT)}
+            told = rules.model_copy(update={"against": held})
+            checks += checks_against(told, before, run, None if tell is None else tell("compare"))
+        if audit is not None and baseline is not None:
+            other = _audit(list(rules.against), baseline, before, reports, "baseline")
+            checks += [] if other is None else audits_against(rules, other, audit)
     title = name_of(run.target) if run is not None else str(subject.folder and subject.folder.name)
     return Verdicts(title, checks, _report(title, rules, checks, run, before, started))
 
 
 def _needed(rules: Rules, subject: Subject, baseline: Subject | None) -> list[tuple[str, Subject]]:
     """The runs that rules ask for; figures alone need none."""
-    recorded = subject.folder is None or (subject.folder / JOURNAL).exists()
-    figures_only = not rules.against and all(name.startswith(FIGURES) for name in rules.require)
-    needed = [] if figures_only and not recorded else [("subject", subject)]
-    return needed + ([("baseline", baseline)] if baseline is not None and rules.against else [])
+    held = [name for name in rules.against if not name.startswith(AUDIT)]
+    asked = held + [name for name in rules.require if not name.startswith((FIGURES, AUDIT))]
+    sides = [("subject", subject)] + ([("baseline", baseline)] if baseline is not None and held else [])
+    audits = [name for name, side in sides if side.folder is not None and is_audit(side.folder)]
+    if asked and audits:
+        raise EvalError(
+            f"{asked[0]} is of a run (`assay evaluate --out`), the {audits[0]} is an audit; name the run, "
+            "and the audit with --report"
+        )
+    recorded = subject.folder is None or (not audits and (subject.folder / JOURNAL).exists())
+    return sides if asked or recorded else []
+
+
+def _audit(
+    names: Sequence[str], side: Subject, run: Recorded | None, reports: Sequence[Path], whose: str
+) -> Audit | None:
+    """The audit of one side, if a rule asks for one."""
+    if not any(name.startswith(AUDIT) for name in names):
+        return None
+    folders = [*([side.folder] if side.folder is not None else []), *reports]
+    return read_audit(folders, run.target.sha256 if run is not None else "", whose)
 
 
 def _figures(folders: Sequence[Path], run: Recorded | None, confidence: float) -> dict[str, Number]:
@@ -111,7 +137,9 @@ def _figures(folders: Sequence[Path], run: Recorded | None, confidence: float) -
     return found
 
 
-def _require(name: str, measured: Measured, rules: Rules) -> Check:
+def _require(name: str, measured: Measured, audit: Audit | None, rules: Rules) -> Check:
+    if audit is not None and name.startswith(AUDIT):
+        return audit_check(name, audit, rules)
     number = measured.number(name, rules.confidence)
     if number is None:
         return unknown(name, measured.names())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
@@ -35,6 +35,10 @@ Columns: TypeAlias = Annotated[list[Column], Field(max_length=16)]
 Version: TypeAlias = Annotated[int, Field(ge=1, le=2**31)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Batch: TypeAlias = Annotated[int, Field(ge=1, le=128)]
+GoalName: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[a-z]{1,20}(:[A-Za-z0-9_][A-Za-z0-9_ .-]{0,63})?$")
+]
+Severity: TypeAlias = Annotated[int, Field(ge=1, le=5)]
 AtOnce: TypeAlias = Annotated[int, Field(ge=1, le=256)]
 
 
@@ -74,15 +78,24 @@ class Evaluation(Asked):
 
 
 class Audit(Asked):
-    """`assay audit`: attack and corruption, of a service of ours."""
+    """`assay audit`: attack and corruption."""
 
-    endpoint: Address
+    endpoint: Endpoint
     data: DataName = Field(description="A name from GET /v1/data.")
     model: ModelName | None = Field(None, description="Not needed when only one is served.")
     version: Version | None = Field(None, description="The latest by default.")
-    epsilon: Annotated[float, Field(ge=1, le=255, allow_inf_nan=False)] | None = None
+    suite: Literal["quick", "standard", "thorough"] | None = Field(None, description="What is not told.")
+    epsilon: Annotated[float, Field(ge=1, le=1e6, allow_inf_nan=False)] | None = None
+    norm: Literal["linf", "l2", "spatial"] | None = None
+    degrees: Annotated[float, Field(ge=0, le=180, allow_inf_nan=False)] | None = None
+    pixels: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] | None = None
     attacks: Words | None = None
+    goal: Annotated[list[GoalName], Field(min_length=1, max_length=8)] | None = None
     corruptions: Words | None = None
+    severities: Annotated[list[Severity], Field(min_length=1, max_length=5)] | None = None
+    curve: bool | None = Field(None, description="Robust accuracy as epsilon grows.")
+    stability: bool | None = Field(None, description="Stability under noise.")
+    mce: Annotated[str, StringConstraints(pattern=r"^(alexnet|version:[1-9][0-9]{0,8})$")] | None = None
     samples: Count | None = None
     budget: Annotated[int, Field(ge=3, le=1_000_000)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None

@@ -18,7 +18,7 @@ from eval.jobs.reaching import Address, Endpoint
 from eval.jobs.settings import JobSettings
 from eval.jobs.states import Kind
 
-__all__ = ["ASSAY", "RESUMING", "VERBS", "Commands"]
+__all__ = ["ASSAY", "VERBS", "Commands"]
 
 ASSAY = (sys.executable, "-m", "eval")
 VERBS: Mapping[Kind, str] = {
@@ -30,7 +30,6 @@ VERBS: Mapping[Kind, str] = {
 RULES = "rules.yaml"
 RUNS: tuple[Kind, ...] = ("evaluation",)
 REPORTS: tuple[Kind, ...] = ("evaluation", "audit")
-RESUMING: frozenset[Kind] = frozenset({"evaluation", "comparison", "gate"})  # others begin again
 ATTACKING: frozenset[Kind] = frozenset({"audit"})
 
 
@@ -68,7 +67,7 @@ class Commands:
             subjects = [str(folder / RULES), subjects[0], *against, *reports]
         options = (*self._reaching(asked.endpoint), *self._options(asked))
         authorised = (f"--authorised={urlsplit(url).hostname}" for url in asked.urls if kind in ATTACKING)
-        end = (f"--out={folder}", *(["--resume"] if kind in RESUMING else []), "--quiet")
+        end = (f"--out={folder}", "--resume", "--quiet")
         return [*self.program, VERBS[kind], *subjects, *options, *authorised, *end]
 
     def _check(self, kind: Kind, asked: Asked) -> None:
@@ -109,8 +108,10 @@ class Commands:
                 yield f"--data={self.catalogue.data(value)}"
             elif name == "slice":
                 yield from (f"--slice={column}" for column in value or ())
+            elif isinstance(value, bool):
+                yield option if value else f"--no-{name}"
             elif isinstance(value, list):
-                yield f"{option}={','.join(value)}"
+                yield f"{option}={','.join(map(str, value))}"
             elif value is not None:
                 yield f"{option}={value}"
 

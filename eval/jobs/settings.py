@@ -46,7 +46,7 @@ class JobSettings(BaseSettings):
     jobs: PositiveInt = Field(1, description="Jobs that run at once, a process each.")
     max_waiting: int = Field(64, ge=0, description="Jobs that may wait; one more gets 429.")
     max_images: PositiveInt = Field(100_000, description="Most images a job may ask for with `limit`.")
-    max_queries: PositiveInt = Field(1_000_000, description="Most queries of one attack of a job.")
+    max_queries: PositiveInt = Field(1_000_000, description="Most queries of one audit.")
     attempts: PositiveInt = Field(3, description="Times a job that crashes is started before it has failed.")
     job_timeout_s: PositiveFloat = Field(
         21_600.0, description="Seconds until a job is stopped, each attempt."

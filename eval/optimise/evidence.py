@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from eval.attacks.base import Threat
+from eval.attacks.goals.classification import untargeted
 from eval.attacks.results import worst_case
 from eval.attacks.tables import ATTACKS
 from eval.attacks.wave import Limits, attack_all
@@ -117,11 +118,11 @@ async def robustness(target: Target, data: Dataset, plan: Plan) -> Robust:
     samples = list(data)
     images, truth = [decode(sample.file) for sample in samples], [int(str(s.expected)) for s in samples]
     async with endpoint_of(target, f"optimise-{target.model}-{target.version}") as endpoint:
-        ask = partial(attack_all, endpoint=endpoint, images=images, labels=truth, samples=data.ids)
-        threat, limits = Threat("linf", plan.epsilon), Limits(plan.budget)
-        results = [
-            await ask(ATTACKS[name], threat=threat, limits=limits, seed=plan.seed) for name in ATTACKED_WITH
-        ]
+        ask = partial(
+            attack_all, endpoint=endpoint, images=images, goals=untargeted(truth), samples=data.ids,
+            threat=Threat("linf", plan.epsilon), limits=Limits(plan.budget), seed=plan.seed,
+        )  # fmt: skip
+        results = [await ask(ATTACKS[name]) for name in ATTACKED_WITH]
         if not all(result.valid for result in results):
             raise EndpointError("over 1 % of the attacked pictures got no answer")
         right = []

@@ -1,145 +1,183 @@
-"""What an audit shows: flags first, robust beside clean accuracy, effort, corruptions, examples."""
+"""What an audit shows: whether to believe it, how much stood, what made it fall, and what it cost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from eval.attacks.base import Threat
-from eval.attacks.results import AttackResult, worst_case
-from eval.attacks.tables import ATTACKS
-from eval.checks import Flag
-from eval.corruptions.tables import SEVERITIES
+from eval.attacks.results import MOST_ERRORS
+from eval.checks.flag import Flag
 from eval.metrics.intervals import wilson
-from eval.report.document import Cell, Gallery, Headline, Plot, Section, Table
-from eval.report.pictures import attacked
-from models.results import Array
+from eval.metrics.sample_size import width_advice
+from eval.report.audit_curves import curve_points, query_curve, security_curve
+from eval.report.audit_examples import galleries
+from eval.report.audit_tables import (
+    attack_tables,
+    class_tables,
+    curve_table,
+    slice_tables,
+    spent_table,
+)
+from eval.report.audited import Audited, Spent
+from eval.report.document import Headline, Section, Table
+from eval.report.standing import Standing, standing_of
 
-__all__ = ["audit_section", "corruption_section"]
+__all__ = ["audit_figures", "audit_section", "cost_section", "trust_section"]
 
-EXAMPLES = 6
+NARROW = 0.05  # half an interval that needs no advice
+CLEAN = {"classification": "clean accuracy"}
+ROBUST = {"classification": "robust accuracy"}
+
+
+def trust_section(flags: Sequence[Flag], results: Sequence[Audited], tables: Sequence[Table] = ()) -> Section:
+    """Whether to believe the rest; the first section of an audit.
+
+    Args:
+        results: all of the audit; each attack must have got answers for the numbers to mean anything.
+        tables: evidence, such as the agreement of a twin.
+    """
+    raised = sum(flag.raised is True for flag in flags)
+    unknown = sum(flag.raised is None for flag in flags)
+    text = f"{raised} of {len(flags)} reasons for doubt {'was' if raised == 1 else 'were'} found"
+    text += f", {unknown} could not be measured. " if unknown else ". "
+    text += "A raised flag says in which way the numbers below may be wrong, mostly too high."
+    lost = [
+        f"NOT VALID: {r.attack} ({r.goal}) got no answer for {int(r.errors.sum())} of {len(r)} samples, "
+        f"more than {MOST_ERRORS:g} of them; what failed neither stood nor fell."
+        for told in results
+        for r in told.results
+        if not r.valid
+    ]
+    return Section("Can this be believed?", text, flags=flags, tables=tables, advice=lost)
 
 
 def audit_section(
-    title: str,
-    threat: Threat,
-    results: Sequence[AttackResult],
-    flags: Sequence[Flag],
-    originals: Sequence[Array],
-    labels: Sequence[str],
+    told: Audited,
+    extra: Sequence[Headline] = (),
+    tables: Sequence[Table] = (),
+    advice: Sequence[str] = (),
 ) -> Section:
-    """All attacks of one audit on the same samples, in the same order."""
-    standing, count = worst_case(results), len(originals)
-    clean = results[0].clean_correct
-    right, kept = int(clean.sum()), int(standing.sum())
-    claimed, fooled = (sum(int(getattr(r, n).sum()) for r in results) for n in ("claimed", "fooled"))
-    headlines = [
-        _share("clean accuracy", right, count),
-        _share("robust accuracy", kept, count, f"worst case of {len(results)} attacks"),
-        _share("attack success rate", right - kept, right, "of those right when clean"),
-        _share("successes asked again", fooled, claimed, "wrong again on the same bytes"),
-    ]
+    """All attacks of one goal: robust beside clean, by attack, epsilon, class and slice, with examples.
+
+    Args:
+        extra: headlines that say more of the task, clean and under attack: mAP, mIoU.
+        tables: shown after those of the attacks.
+        advice: what else is to be known of the numbers.
+    """
+    standing = standing_of(told.results, told.samples, told.budget, told.goal)
+    curves = [security_curve(told, standing), query_curve(told, standing)]
+    points = curve_table(curve_points(told, standing))
     return Section(
-        title,
-        f"Threat: a picture may move by {threat}, at the "
-        "resolution it is sent in, on whole levels. Robust accuracy is an upper bound: a stronger attack "
-        "can only lower it.",
-        headlines=headlines,
-        flags=flags,
-        tables=[_attacks(results)],
-        plots=[_queries(results)],
-        galleries=[_strongest(results, originals, labels)],
+        told.title,
+        _text(told, standing),
+        headlines=[*extra, *_headlines(told, standing)],
+        advice=[*advice, *_advice(told, standing)],
+        plots=[curve for curve in curves if curve is not None],
+        galleries=galleries(told),
+        tables=[
+            *attack_tables(told, standing),
+            *tables,
+            *([points] if points.rows else []),
+            *class_tables(told, standing),
+            *slice_tables(told, standing),
+        ],
+        standing=standing,
     )
+
+
+def cost_section(
+    title: str, parts: Sequence[Spent], facts: Mapping[str, str | int | float | None]
+) -> Section:
+    """Queries by part, and the limits they kept to.
+
+    Args:
+        facts: suite, seed, budget, pace ...
+    """
+    rows = [{"limit": name, "value": value} for name, value in facts.items()]
+    return Section(title, tables=[spent_table(parts), Table(rows, "Plan")])
+
+
+def audit_figures(prefix: str, told: Audited) -> dict[str, float | None]:
+    """Flat numbers for machines; the same as in the section."""
+    standing = standing_of(told.results, told.samples, told.budget, told.goal)
+    counts, (claimed, fooled) = standing.counts(), _claims(told)
+    figures: dict[str, float | None] = {
+        f"{prefix}.clean_accuracy": _ratio(counts.right, counts.answered),
+        f"{prefix}.robust_accuracy": _ratio(counts.stood, counts.answered),
+        f"{prefix}.attack_success_rate": _ratio(counts.fell, counts.right),
+        f"{prefix}.without_answer": counts.silent,
+        f"{prefix}.queries": sum(int(result.queries.sum()) for result in told.results),
+        f"{prefix}.claimed": claimed,
+        f"{prefix}.fooled": fooled,
+        f"{prefix}.reverify_rate": _ratio(fooled, claimed),
+    }
+    for result in told.results:
+        own = standing.counts(result.attack)
+        figures[f"{prefix}.{result.attack}.robust_accuracy"] = _ratio(own.stood, own.answered)
+        figures[f"{prefix}.{result.attack}.median_perturbation"] = result.median_perturbation
+    return figures
+
+
+def _headlines(told: Audited, standing: Standing) -> list[Headline]:
+    counts, (claimed, fooled) = standing.counts(), _claims(told)
+    n, task = counts.answered, told.task
+    made = [
+        _share(ROBUST.get(task, "goal not reached"), counts.stood, n, f"worst case of {_attacks(told)}"),
+        _share(CLEAN.get(task, "worth attacking"), counts.right, n, "as sent, unchanged"),
+        _share("lost under attack", counts.fell, n, "clean minus robust, paired"),
+        _share("attack success rate", counts.fell, counts.right, "of those right when clean"),
+        _share("successes asked again", fooled, claimed, "reached again on the same bytes"),
+    ]
+    if counts.silent:
+        every = len(standing.samples)
+        made.append(_share("without answer", counts.silent, every, "in none of the other shares"))
+    return made
 
 
 def _share(title: str, part: int, whole: int, note: str = "") -> Headline:
     low, high = wilson(part, whole)
-    return Headline(title, part / whole if whole else None, whole, low, high, note)
+    return Headline(title, _ratio(part, whole), whole, low, high, note)
 
 
-def _attacks(results: Sequence[AttackResult]) -> Table:
-    rows: list[Mapping[str, Cell]] = [
-        {
-            "attack": r.attack,
-            "robust accuracy": r.robust_accuracy,
-            "attack success rate": r.attack_success_rate,
-            "fooled": int(r.fooled.sum()),
-            "claimed": int(r.claimed.sum()),
-            "median queries": float(np.median(r.queries_to_fool[r.fooled])) if r.fooled.any() else None,
-            "median smallest change": r.median_perturbation if _minimises(r) else None,
-            "mean smallest change": r.mean_perturbation if _minimises(r) else None,
-            "queries": int(r.queries.sum()),
-            "repeats": int(r.cache_hits.sum()),
-            "errors": int(r.errors.sum()),
-        }
-        for r in results
-    ]
-    known = [ATTACKS[r.attack] for r in results if r.attack in ATTACKS]
-    tags = "; ".join(f"{attack.name} is {', '.join(attack.tags)}" for attack in known)
-    return Table(
-        rows,
-        "Attacks",
-        "Queries count images, the clean one and the last check included; the median is of successes. "
-        "Smallest changes are in levels, of the samples right when clean, and of attacks that look for them, "
-        "inside the threat or not; none where too few were ever fooled. Repeats were answered from memory. "
-        "Claims that were right when asked again do not count as fooled. "
-        f"{tags}.",
+def _text(told: Audited, standing: Standing) -> str:
+    goal = "any wrong class" if standing.goal == "untargeted" else standing.goal
+    text = (
+        f"Goal: {goal}. Threat: {told.threat}, on whole 8-bit levels of the picture that is sent, at its own "
+        f"size; at most {told.budget:,} queries for each picture and attack. A picture stands if it is right "
+        "when clean and no attack reached the goal. "
     )
+    text += "What stands is an upper bound: a stronger attack can only lower it."
+    if not all(result.valid for result in told.results):
+        text += " NOT VALID: too many samples got no answer."
+    return text
 
 
-def _minimises(result: AttackResult) -> bool:
-    return result.attack in ATTACKS and ATTACKS[result.attack].minimises
+def _advice(told: Audited, standing: Standing) -> list[str]:
+    counts = standing.counts()
+    low, high = wilson(counts.stood, counts.answered)
+    lines = []
+    if low is None or high is None or (high - low) / 2 > NARROW:
+        lines.append(
+            f"{ROBUST.get(told.task, 'goal not reached')}: {width_advice(low, high, counts.answered, NARROW)}"
+        )
+    ended = {r.attack: int((r.exhausted & r.standing).sum()) for r in told.results}
+    stopped = [name for name, count in ended.items() if count]
+    if counts.stood and stopped:
+        strongest = min(stopped, key=lambda name: standing.counts(name).stood)
+        lines.append(
+            f"{strongest} had more to try on {ended[strongest]} pictures when their budget of "
+            f"{told.budget:,} queries was spent: more queries can only lower what stands"
+        )
+    return lines
 
 
-def _queries(results: Sequence[AttackResult]) -> Plot:
-    series = {r.attack: [(0.0, 0.0), *r.query_curve(), _end(r)] for r in results}
-    return Plot("steps", "Fooled by queries spent", series, "queries for one image", "share of clean-correct")
+def _claims(told: Audited) -> tuple[int, int]:
+    claimed = sum(int(result.claimed.sum()) for result in told.results)
+    return claimed, sum(int(result.fooled.sum()) for result in told.results)
 
 
-def _end(result: AttackResult) -> tuple[float, float]:
-    """The curve goes on, level, to the most that was spent on an image."""
-    return float(result.queries.max(initial=0)), result.attack_success_rate or 0.0
+def _attacks(told: Audited) -> str:
+    return f"{len(told.results)} attack{'' if len(told.results) == 1 else 's'}"
 
 
-def _strongest(results: Sequence[AttackResult], originals: Sequence[Array], labels: Sequence[str]) -> Gallery:
-    """Successes that the endpoint is surest of."""
-    found = [(float(r.best_margin[i]), r, int(i)) for r in results for i in np.flatnonzero(r.fooled)]
-    found.sort(key=lambda item: item[0])
-    items = [
-        attacked(originals[i], r.images[i], labels[r.labels[i]], labels[r.predicted[i]], float(r.distance[i]))
-        for _, r, i in found[:EXAMPLES]
-    ]
-    return Gallery(
-        "Strongest examples", items, "The picture, what was sent in its place, and the change magnified."
-    )
-
-
-def corruption_section(
-    title: str, accuracy: Mapping[str, Sequence[float | None]], clean: float | None, samples: int
-) -> Section:
-    """Accuracy under every corruption and severity.
-
-    Args:
-        accuracy: name -> one value for each severity.
-    """
-    values = [v for row in accuracy.values() for v in row if v is not None]
-    mean = float(np.mean(values)) if values else None
-    relative = mean / clean if mean is not None and clean else None
-    rows: list[Mapping[str, Cell]] = [
-        {"corruption": name, **{f"severity {s}": v for s, v in zip(SEVERITIES, row, strict=True)}}
-        for name, row in accuracy.items()
-    ]
-    series = {name: list(zip(map(float, SEVERITIES), row, strict=True)) for name, row in accuracy.items()}
-    asked = len(values) * samples
-    return Section(
-        title,
-        "After ImageNet-C, drawn on the fly and seeded; not comparable with its published files.",
-        headlines=[
-            Headline("clean accuracy", clean, samples),
-            Headline("mean corrupted accuracy", mean, asked, note="mPC over corruptions and severities"),
-            Headline("relative corrupted accuracy", relative, asked, note="rPC = mPC / clean"),
-        ],
-        plots=[Plot("lines", "Accuracy by severity", series, "severity", "accuracy")],
-        tables=[Table(rows, "Accuracy by corruption")],
-    )
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

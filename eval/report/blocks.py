@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from eval.checks import Flag
+from eval.checks.flag import Flag
 from eval.report.document import Gallery, Headline, Picture, Plot, Section, Table
 from eval.report.markdown import shown
 from eval.report.plots import draw
@@ -14,6 +14,7 @@ from eval.report.tables import tables_of
 __all__ = ["section_body", "table"]
 
 TALL = 24  # rows; longer tables scroll within the page
+FEW = 3  # flags that are not raised; more of them are folded
 SMALL = 64  # pixels; such pictures alone are shown many to a row
 CROWDED = 16  # boxes; with more, their texts are in the tooltips only
 WIDE = 20  # rows of a matrix; larger ones take the whole width
@@ -32,8 +33,7 @@ def section_body(section: Section) -> str:
         lines = "".join(f"<li>{escape(line)}</li>" for line in section.advice)
         parts.append(f'<ul class="advice" aria-label="Advice">{lines}</ul>')
     if section.flags:
-        ordered = sorted(section.flags, key=lambda flag: (flag.raised is False, flag.raised is None))
-        parts.append(f'<h3>Trust flags</h3><ul class="flags">{"".join(map(_flag, ordered))}</ul>')
+        parts.append(_flags(section.flags))
     if section.plots:
         parts.append(f'<div class="plots">{"".join(map(_figure, section.plots))}</div>')
     parts += map(_gallery, section.galleries)
@@ -62,6 +62,19 @@ def _gauge(headline: Headline) -> str:
         f'<rect class="c0 band" x="{100 * low:.2f}" width="{max(0.6, 100 * (high - low)):.2f}" height="6"/>'
         f'<rect class="c0" x="{min(99.2, max(0.0, 100 * value - 0.4)):.2f}" width="0.8" height="6"/></svg>'
     )
+
+
+def _flags(flags: Sequence[Flag]) -> str:
+    """Raised ones; many that were not, or not measured, are a line to open, so that no other is missed."""
+    told = ["<h3>Trust flags</h3>"]
+    for state, words in ((True, ""), (None, "not measured"), (False, "not raised")):
+        of_state = [flag for flag in flags if flag.raised is state]
+        shown_flags = f'<ul class="flags">{"".join(map(_flag, of_state))}</ul>'
+        if words and len(of_state) > FEW:
+            summary = f"<summary>{len(of_state)} flags {words}</summary>"
+            shown_flags = f"<details>{summary}{shown_flags}</details>"
+        told.append(shown_flags if of_state else "")
+    return "".join(told)
 
 
 def _flag(flag: Flag) -> str:
@@ -127,7 +140,8 @@ def _gallery(gallery: Gallery) -> str:
         note += f'<p class="note">{"".join(map(_key, gallery.key.items()))}</p>'
     examples = "".join(f'<div class="example">{_pictures(item)}</div>' for item in gallery.items)
     small = " small" if all(len(item) == 1 and item[0].width < SMALL for item in gallery.items) else ""
-    wide = " wide" if any(len(item) > 3 for item in gallery.items) else ""
+    boxed = any(len(item) > 1 and picture.boxes for item in gallery.items for picture in item)
+    wide = " wide" if boxed or any(len(item) > 3 for item in gallery.items) else ""
     return f'<h3>{escape(gallery.title)}</h3>{note}<div class="gallery{small}{wide}">{examples}</div>'
 
 

@@ -14,8 +14,9 @@ from typing import Literal, TypeAlias
 
 from pydantic import TypeAdapter
 
-from eval.checks import Flag
+from eval.checks.flag import Flag
 from eval.metrics.base import Score
+from eval.report.standing import Standing
 
 __all__ = [
     "SCHEMA",
@@ -138,6 +139,7 @@ class Section:
         advice: lines such as how many more images would settle a question.
         scores: every score; the tables of classes and of all scores are made of them.
         slices: column -> value -> the scores of that part of the data.
+        standing: of an audit: what became of every sample.
     """
 
     title: str
@@ -150,6 +152,7 @@ class Section:
     advice: Sequence[str] = ()
     scores: Sequence[Score] = ()
     slices: Mapping[str, Mapping[str, Sequence[Score]]] = field(default_factory=dict)
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)

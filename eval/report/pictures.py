@@ -17,7 +17,7 @@ from eval.worst import SURE, pair
 from models.decoding import encode_png
 from models.results import Array, Detections
 
-__all__ = ["attacked", "colours", "detected", "photo", "picture", "segmented"]
+__all__ = ["attacked", "change", "colours", "detected", "painted", "photo", "picture", "segmented"]
 
 OKABE = [  # and Ito's colours, then greys; index 0 is dark
     [34, 40, 49], [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0],
@@ -43,35 +43,51 @@ def picture(image: Array, caption: str) -> Picture:
     return Picture(uri, caption, image.shape[1], image.shape[0])
 
 
-def photo(image: Array, caption: str) -> Picture:
-    """The same for pictures to look at: at most 480 pixels, as JPEG unless it is tiny."""
+def photo(image: Array, caption: str, *, side: int = SIDE) -> Picture:
+    """The same for pictures to look at: at most so many pixels, as JPEG unless it is tiny."""
     if max(image.shape[:2]) <= TINY:
         return picture(image, caption)
     small = Image.fromarray(image)
-    small.thumbnail((SIDE, SIDE))
+    small.thumbnail((side, side))
     kept = io.BytesIO()
     small.save(kept, "JPEG", quality=88)
     uri = "data:image/jpeg;base64," + base64.b64encode(kept.getvalue()).decode()
     return Picture(uri, caption, small.width, small.height)
 
 
-def attacked(original: Array, changed: Array, was: str, became: str, distance: float) -> list[Picture]:
-    """The clean picture, the one that was sent, and the change magnified around mid grey."""
-    delta = changed.astype(np.float64) - original
-    gain = 127 / max(1.0, float(np.abs(delta).max()))
-    magnified = (128 + delta * gain).clip(0, 255).astype(np.uint8)
+def attacked(
+    original: Array, changed: Array, was: str, became: str, told: str, *, side: int = SIDE
+) -> list[Picture]:
+    """The clean picture, the one that was sent, and the change magnified around mid grey.
+
+    Args:
+        was, became, told: captions; of the change, how much it is magnified is said first.
+        side: pixels of the longer side, at most.
+    """
     return [
-        picture(original, f"true {was}"),
-        picture(changed, f"answered {became}"),
-        picture(magnified, f"change × {gain:.1f}, {distance:.0f} levels"),  # noqa: RUF001
+        photo(original, was, side=side),
+        photo(changed, became, side=side),
+        change(original, changed, told, side=side),
     ]
 
 
-def detected(image: Array, found: Detections, truth: Objects, labels: Sequence[str]) -> list[Picture]:
+def change(original: Array, changed: Array, told: str, *, side: int = SIDE) -> Picture:
+    """What was added, magnified to fill the range around mid grey; single pixels, never their mean."""
+    delta = changed.astype(np.int16) - original
+    gain = 127 / max(1, int(np.abs(delta).max(initial=0)))
+    step = -(-max(original.shape[:2]) // side)
+    magnified = (128 + delta[::step, ::step] * gain).clip(0, 255).astype(np.uint8)
+    return photo(magnified, f"change × {gain:.3g}, {told}", side=side)  # noqa: RUF001
+
+
+def detected(
+    image: Array, found: Detections, truth: Objects, labels: Sequence[str], *, side: int = SIDE
+) -> list[Picture]:
     """One picture with the true boxes and the found ones of score 0.5 or more, right and wrong told apart."""
     found = found[found.scores >= SURE]
     false, missed = pair(found, truth)
-    base = photo(image, f"{len(truth)} true, {int(missed.sum())} missed, {int(false.sum())} false")
+    told = f"{len(truth)} true, {int(missed.sum())} missed, {int(false.sum())} false"
+    base = photo(image, told, side=side)
     scale = base.width / image.shape[1]
     boxes = [
         (*_corners(box, scale), labels[label], "missed" if lost else "expected")
@@ -91,7 +107,6 @@ def _corners(box: Array, scale: float) -> tuple[float, float, float, float]:
 
 def segmented(image: Array, predicted: Array, expected: Array) -> list[Picture]:
     """The picture, the true label map and the found one in the same colours, and where they differ in red."""
-    step = -(-max(expected.shape) // SIDE)
     counted = expected != IGNORED
     differ = (predicted != expected) & counted
     share = float(differ.sum() / counted.sum()) if counted.any() else 0.0
@@ -99,10 +114,16 @@ def segmented(image: Array, predicted: Array, expected: Array) -> list[Picture]:
     errors = np.where(differ[..., None], np.array(WRONG), faded).astype(np.uint8)
     return [
         photo(image, "picture"),
-        picture(_coloured(expected[::step, ::step]), "true"),
-        picture(_coloured(predicted[::step, ::step]), "found"),
+        painted(expected, "true"),
+        painted(predicted, "found"),
         photo(errors, f"wrong in red: {share:.3f} of the pixels"),
     ]
+
+
+def painted(labels: Array, caption: str, *, side: int = SIDE) -> Picture:
+    """A label map in the colours of its classes."""
+    step = -(-max(labels.shape) // side)
+    return picture(_coloured(labels[::step, ::step]), caption)
 
 
 def colours(maps: Sequence[Array], labels: Sequence[str]) -> dict[str, str]:

@@ -40,13 +40,14 @@ a:focus-visible, th:focus-visible, .scroll:focus-visible { outline: 2px solid va
 .gauge .track { fill: var(--edge); } .gauge .band { fill-opacity: 0.4; }
 .advice { margin: 14px 0; padding: 10px 14px 10px 32px; border-radius: 8px; background: var(--wash);
   border-left: 4px solid var(--c0); max-width: 84ch; }
-.flags { display: grid; gap: 8px; margin: 16px 0; padding: 0; list-style: none; }
+.flags { display: grid; gap: 8px; margin: 8px 0; padding: 0; list-style: none; }
 .flags li { border: 1px solid var(--edge); border-left: 4px solid var(--good); border-radius: 6px; padding: 8px 12px; }
 .flags li.raised { border-left-color: var(--bad); background: var(--wash); }
 .flags li.unknown { border-left-color: var(--unsure); }
 .flags strong { font-weight: 600; } .flags .state { float: right; font-size: 13px; color: var(--soft); }
 .flags .raised .state { color: var(--bad); font-weight: 600; }
 .flags div { font-size: 13.5px; color: var(--soft); }
+summary { cursor: pointer; margin: 8px 0; font-size: 13.5px; color: var(--soft); } summary:focus-visible { outline: 2px solid var(--c0); }
 .scroll { overflow-x: auto; margin: 8px 0 4px; }
 .tall { max-height: 620px; overflow-y: auto; border: 1px solid var(--edge); border-radius: 8px; padding-left: 12px; }
 .tall thead th { position: sticky; top: 0; background: var(--paper); box-shadow: 0 1px 0 var(--edge); }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.checks import Flag
+from eval.checks.flag import Flag
 from eval.endpoint import RemoteEndpoint
 from eval.metrics.intervals import Interval, bootstrap_sums
 from eval.parity.differences import apart

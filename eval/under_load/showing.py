@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from eval.checks import Flag
+from eval.checks.flag import Flag
 from eval.collect import Asked
 from eval.metrics.intervals import wilson
 from eval.metrics.paired import SCORES, Difference, paired_difference

@@ -44,7 +44,7 @@ def test_what_is_in_the_bento(tmp_path: Path) -> None:
     assert {file.split("/")[0] for file in files} <= {"LICENSE", "bentofile.yaml", "models", "eval", "deploy"}
     assert not [f for f in files if f.startswith(("models/export", "eval/whitebox", "models/zoo"))]
     # Only what is in the Bento is there to import: neither the service nor a job must need anything else.
-    rooms = "eval.app, eval.runs, eval.compare, eval.gate.run, eval.audits"
+    rooms = "eval.app, eval.runs, eval.compare, eval.gate.run, eval.auditing.run"
     probe = f"import {rooms}, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-W", "ignore", "-c", probe], cwd=source, check=True)
     told = subprocess.run(

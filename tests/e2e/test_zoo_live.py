@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.attacks.wave import Limits
-from eval.audits import Audit, audit
+from eval.auditing.plan import Audit
+from eval.auditing.run import audit
 from eval.claims import held_out
 from eval.data.tables import located
 from eval.demo import AUDIT
@@ -99,7 +99,9 @@ def test_live_answers_are_pytorchs(url: str, version: Version) -> None:
 
 def test_the_audit_tells_the_control_pair_apart(url: str) -> None:
     """Same seed, same budget; every success asked again on the bytes that were sent."""
-    plan: Audit = replace(AUDIT, samples=60, corruptions=(), limits=Limits(budget=400))
+    plan: Audit = replace(
+        AUDIT, samples=60, attacks="uniform_noise,square", corruptions="", curve=False, budget=400
+    )
     fragile, robust = (
         asyncio.run(audit(url, "digits:test", plan, model="digits", number=number)) for number in (1, 2)
     )

@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from eval.checks import Flag
+from eval.checks.flag import Flag
 from eval.cli import cli
 from eval.commands.options import one_line_errors
 from eval.commands.probe import models_table

@@ -87,7 +87,7 @@ def test_an_old_record_stays_until_the_new_one_is_there(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_in_one_line_and_loses_nothing(tmp_path: Path) -> None:
     with Journal.create(tmp_path / "j.sqlite", TOLD) as journal:
         journal.add([row(0)])
-        journal._connection.execute("PRAGMA max_page_count = 8")
+        journal.connection.execute("PRAGMA max_page_count = 8")
         with pytest.raises(EvalError, match=r"j\.sqlite failed: .*full.*--resume"):
             journal.add([row(1), row(2, b"x" * 100_000)])
         assert list(journal.rows()) == [row(0)]

@@ -13,8 +13,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from eval.audits import audit
-from eval.demo import AUDIT, EPSILON
+from eval.auditing.plan import Audit
+from eval.auditing.run import audit
+from eval.demo import EPSILON
 from eval.runs import evaluate
 from eval.served import served
 from models.cli import ZOO
@@ -22,6 +23,7 @@ from models.cli import ZOO
 __all__ = ["EPSILONS", "WAYS", "measure"]
 
 WAYS = {1: "normal", 2: "pgd", 3: "trades"}  # version of `digits` -> how it was trained
+ASKED = Audit(attacks="uniform_noise,square", corruptions="", budget=500, curve=False)
 EPSILONS = (EPSILON / 2, EPSILON)  # levels; the ratio is taken at the first
 
 
@@ -47,7 +49,7 @@ async def _measured(url: str, samples: int) -> dict[str, float | None]:
         report = await evaluate(url, "digits:test", model="digits", number=number)
         found[f"robust.{way}.clean_accuracy"] = report.figures[f"digits.{number}.accuracy"]
         for epsilon in EPSILONS:
-            plan = replace(AUDIT, epsilon=epsilon, samples=samples, corruptions=())
+            plan = replace(ASKED, epsilon=epsilon, samples=samples)
             told = await audit(url, "digits:test", plan, model="digits", number=number)
             figure = told.figures[f"audit.digits.{number}.robust_accuracy"]
             found[f"robust.{way}.accuracy_{epsilon:g}"] = figure if told.valid else None

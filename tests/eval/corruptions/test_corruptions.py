@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,8 @@ import pytest
 import sklearn.datasets
 from PIL import Image
 
-from eval.audits import plan_of
+from eval.auditing.plan import Audit, plan_of
 from eval.corruptions.tables import COMMON, CORRUPTIONS, EXTRA, QUICK, SEVERITIES, corrupt, spelled_out
-from eval.demo import AUDIT
 from eval.errors import EvalError
 from eval.metrics.corruption import ALEXNET
 from models.results import Array
@@ -194,13 +192,12 @@ def test_sets_of_names() -> None:
 
 
 def test_an_audit_knows_the_sets() -> None:
-    asked = partial(
-        plan_of, epsilon=8, attacks="square", samples=3, seed=0, budget=10, batch=8, in_flight=1,
-        max_queries=None, max_qps=None, authorised=(),
-    )  # fmt: skip
-    assert tuple(asked(corruptions="common").corruptions) == COMMON
-    assert tuple(asked(corruptions="jpeg,extra").corruptions) == ("jpeg", *EXTRA)
-    assert tuple(AUDIT.corruptions) == QUICK  # the demo asks no more than it did
+    def asked(**told: str) -> tuple[str, ...]:
+        return plan_of(Audit(**told), "classification", ("a", "b")).suite.corruptions  # type: ignore[arg-type]
+
+    assert asked(corruptions="common") == COMMON
+    assert asked(corruptions="jpeg,extra") == ("jpeg", *EXTRA)
+    assert asked() == QUICK
     with pytest.raises(EvalError, match="rain"):
         asked(corruptions="common,rain")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from eval.checks import Flag
+from eval.checks.flag import Flag
 from eval.metrics.base import Score
 from eval.report.card import model_card
 from eval.report.document import Headline, Report, Section

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eval.checks import Flag
+from eval.checks.flag import Flag
 from eval.metrics.base import Score
 from eval.metrics.truth import Objects
 from eval.report.document import (
@@ -70,7 +70,7 @@ TRUTH = Objects(np.array([[1.0, 1, 4, 4]]), np.array([0]))
 def full() -> Report:
     flags = [Flag(EVIL, state, "seen", "means.", "do.") for state in (True, False, None)]
     examples = [
-        attacked(IMAGE, IMAGE, EVIL, "b", 3.0),
+        attacked(IMAGE, IMAGE, EVIL, "b", EVIL),
         detected(IMAGE, FOUND, TRUTH, [EVIL]),
         segmented(IMAGE, IMAGE[..., 0] // 64, IMAGE[..., 1] // 64),
         [picture(IMAGE, EVIL)],
