@@ -10,7 +10,7 @@ BIN := .venv/bin
 # The carriers' own requirements are left out on purpose; pip need not warn of it.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
-.PHONY: help setup demo serve test check format bench bench-serving bench-models bench-evaluation fuzz soak load train lock clean
+.PHONY: help setup demo serve test check format bench bench-serving bench-models bench-evaluation bench-audit fuzz soak load train lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-models: .venv/ready-dev models/zoo/imagenet/1/card.json ## Measure models:
 bench-evaluation: .venv/ready-dev .venv-peers/ready models/zoo/imagenet/1/card.json ## Measure evaluation: COCO, kills, cost, memory, parity, real sets, other servers; runs/bench/evaluation.json
 	$(BIN)/python -m tests.bench.evaluation
 
+bench-audit: .venv/ready-dev .venv-art/ready models/zoo/imagenet/1/card.json ## Measure audits beside ART: speed, kills, controls, flags, memory; runs/bench/audit.json
+	$(BIN)/python -m tests.bench.audit
+
 fuzz: .venv/ready-dev .venv-fuzz/ready ## Feed half a million broken inputs to whatever reads them; runs/fuzz/serving.json
 	$(BIN)/python -m tests.fuzz
 
@@ -66,7 +69,7 @@ lock: ## Pin requirements/*.txt again from the extras in pyproject.toml
 	$(PYTHON) requirements/lock.py
 
 clean: ## Remove what set-up and runs made
-	rm -rf .venv .venv-bench .venv-fuzz .venv-peers runs models/zoo/imagenet build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-art .venv-bench .venv-fuzz .venv-peers runs models/zoo/imagenet build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
@@ -90,6 +93,12 @@ clean: ## Remove what set-up and runs made
 .venv-bench/ready: requirements/bench.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r requirements/bench.txt
+	touch $@
+
+# ART has requirements of its own, too.
+.venv-art/ready: requirements/art.txt
+	$(PYTHON) -m venv .venv-art
+	.venv-art/bin/pip install --quiet --disable-pip-version-check -r requirements/art.txt
 	touch $@
 
 # Stock servers that are not ours, to be evaluated as they are.

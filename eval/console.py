@@ -86,7 +86,7 @@ def _console() -> Console:
 
 
 def show(report: Report) -> None:
-    """Key figures and raised flags of every section."""
+    """Key figures and raised flags of every section; of an audit what to know of them, too."""
     console = _console()
     for section in report.sections:
         table = Table("figure", "value", "95 % interval", "n", title=section.title, title_justify="left")
@@ -95,8 +95,11 @@ def show(report: Report) -> None:
             table.add_row(h.title, shown(h.value), interval, f"{h.support:,}")
         if section.headlines:
             console.print(table)
-        elif any(flag.raised for flag in section.flags):
-            console.print(section.title)
+        elif section.flags:
+            console.print(f"{section.title} {section.text}".rstrip())
+        if section.standing or section.flags:  # of an audit: what speaks against its numbers
+            for line in section.advice:
+                console.print(f"note: {line}")
         for flag in section.flags:
             if flag.raised:
                 console.print(f"flag {flag.name}", style="bold red", end=": ")
@@ -119,17 +122,26 @@ def show_table(told: document.Table) -> None:
     names = list(dict.fromkeys(name for row in told.rows for name in row))
     long = [n for n in names[1:] if any(len(shown(row.get(n))) > WIDEST for row in told.rows)]
     kept = [name for name in names if name not in long]
-    table = Table(*kept, title=told.title, title_justify="left")
+    heads = [name.replace(" ", "\n") for name in kept]  # narrow, so that the first column keeps its words
+    table = Table(*heads, title=told.title, title_justify="left")
     for row in told.rows:
-        table.add_row(*(shown(row.get(name)) for name in kept))
+        table.add_row(*(_cell(row.get(name)) for name in kept))
     console = _console()
     console.print(table)
     for name in long:
+        same: dict[str, list[str]] = {}
         for row in told.rows:
             if row.get(name):
-                console.print(f"{name} of {row[names[0]]}: {row[name]}")
+                same.setdefault(shown(row[name]), []).append(str(row[names[0]]))
+        for words, of in same.items():
+            console.print(f"{name} of {'; '.join(of)}: {words}")
     if told.note:
         console.print(told.note)
+
+
+def _cell(value: document.Cell) -> str:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value:,}" if whole else shown(value)
 
 
 def show_models(served: Sequence[Mapping[str, Any]]) -> None:

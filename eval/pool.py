@@ -10,22 +10,23 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from itertools import islice
 from multiprocessing import connection, get_context
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from eval.errors import EvalError
 
-__all__ = ["Pace", "askers", "over_processes", "over_ray", "shared_out"]
+__all__ = ["Askers", "Pace", "askers"]
 
 Done = TypeVar("Done")
+SPAWN = get_context("spawn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +51,52 @@ class Pace:
         return self.ray is None and self.workers == 1
 
 
-def shared_out(
-    work: Callable[..., Done], shards: Iterable[tuple[Any, ...]], pace: Pace
-) -> AsyncGenerator[Done, None]:
-    """What the work gives for each shard of arguments, as it comes.
+class Askers(Protocol):
+    """Who works at shards.
+
+    Attributes:
+        count: how many at once, who together must keep to a limit.
+    """
+
+    @property
+    def count(self) -> int: ...
+
+    def share(
+        self, work: Callable[..., Done], shards: Iterable[tuple[Any, ...]]
+    ) -> AsyncGenerator[Done, None]:
+        """What the work gives for each shard of arguments, as it comes.
+
+        Raises:
+            EvalError: a worker ended.
+        """
+
+
+@asynccontextmanager
+async def askers(pace: Pace) -> AsyncIterator[Askers]:
+    """The workers of a pace, started when they are first needed, for as much work as there is.
 
     Raises:
-        EvalError: a worker ended, or there is no Ray.
+        EvalError: there is no Ray.
     """
-    return over_processes(work, shards, pace) if pace.ray is None else over_ray(work, shards, pace)
-
-
-def askers(pace: Pace) -> int:
-    """How many will ask at once, who together must keep to a limit."""
     if pace.ray is None:
-        return pace.workers
+        ours, theirs = SPAWN.Pipe(duplex=False)
+        pool = ProcessPoolExecutor(pace.workers, SPAWN, _leave_with_parent, (ours,))
+        found = _Processes(pace.workers, pool)
+        try:
+            yield found
+        finally:
+            if found.under_way:  # nobody waits for their answers
+                theirs.close()
+            pool.shutdown(wait=True, cancel_futures=True)
+            await asyncio.gather(*found.under_way, return_exceptions=True)
+            theirs.close()
+            ours.close()
+        return
     ray = _ray(pace)
-    return max(int(ray.cluster_resources().get("CPU", 1)), 1)
+    try:
+        yield _Ray(max(int(ray.cluster_resources().get("CPU", 1)), 1), ray)
+    finally:
+        ray.shutdown()
 
 
 @contextmanager
@@ -79,36 +109,32 @@ def _unheard() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-async def over_processes(
-    work: Callable[..., Done], shards: Iterable[tuple[Any, ...]], pace: Pace
-) -> AsyncGenerator[Done, None]:
-    """By processes of this machine; shards that nobody works at yet, and what nobody has taken, wait here,
-    so memory does not grow with the data."""
-    loop, context = asyncio.get_running_loop(), get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    left = iter(shards)
-    pool = ProcessPoolExecutor(pace.workers, context, _leave_with_parent, (ours,))
-    under_way: set[asyncio.Future[Done]] = set()
-    try:
-        while True:
-            for shard in islice(left, 2 * pace.workers - len(under_way)):
-                with _unheard():  # this may start a worker
-                    under_way.add(loop.run_in_executor(pool, work, *shard))
-            if not under_way:
-                return
-            done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for one in done:
-                under_way.discard(one)
-                yield one.result()
-    except BrokenProcessPool as error:
-        raise EvalError(f"a worker ended: {error}; go on with --resume") from error
-    finally:
-        if under_way:  # nobody waits for their answers
-            theirs.close()
-        pool.shutdown(wait=True, cancel_futures=True)
-        await asyncio.gather(*under_way, return_exceptions=True)
-        theirs.close()
-        ours.close()
+@dataclass(eq=False)
+class _Processes:
+    """Of this machine; shards that nobody works at yet, and what nobody has taken, wait here, so memory does
+    not grow with the data."""
+
+    count: int
+    pool: ProcessPoolExecutor
+    under_way: set[asyncio.Future[Any]] = field(default_factory=set)
+
+    async def share(
+        self, work: Callable[..., Done], shards: Iterable[tuple[Any, ...]]
+    ) -> AsyncGenerator[Done, None]:
+        loop, left = asyncio.get_running_loop(), iter(shards)
+        try:
+            while True:
+                for shard in islice(left, 2 * self.count - len(self.under_way)):
+                    with _unheard():  # this may start a worker
+                        self.under_way.add(loop.run_in_executor(self.pool, work, *shard))
+                if not self.under_way:
+                    return
+                done, _ = await asyncio.wait(self.under_way, return_when=asyncio.FIRST_COMPLETED)
+                for one in done:
+                    self.under_way.discard(one)
+                    yield one.result()
+        except BrokenProcessPool as error:
+            raise EvalError(f"a worker ended: {error}; go on with --resume") from error
 
 
 def _leave_with_parent(parent: connection.Connection) -> None:
@@ -121,26 +147,26 @@ def _leave_with_parent(parent: connection.Connection) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-async def over_ray(
-    work: Callable[..., Done], shards: Iterable[tuple[Any, ...]], pace: Pace
-) -> AsyncGenerator[Done, None]:
-    """By the workers of a Ray cluster, which must have Assay and the data.
+@dataclass(frozen=True, eq=False)
+class _Ray:
+    """Of a cluster, whose workers must have Assay and the data."""
 
-    Raises:
-        EvalError: Ray is not installed, or the cluster is not there.
-    """
-    ray = _ray(pace)
-    try:
-        task: Any = ray.remote(work)
-        waiting = [task.remote(*shard) for shard in shards]
-        while waiting:
-            done, waiting = await asyncio.to_thread(partial(ray.wait, waiting, num_returns=1))
-            yield await asyncio.to_thread(ray.get, done[0])
-    except ray.exceptions.RayError as error:
-        *_, last = str(error).splitlines() or [type(error).__name__]
-        raise EvalError(f"a Ray worker failed: {last}; go on with --resume") from error
-    finally:
-        ray.shutdown()
+    count: int
+    ray: Any
+
+    async def share(
+        self, work: Callable[..., Done], shards: Iterable[tuple[Any, ...]]
+    ) -> AsyncGenerator[Done, None]:
+        ray = self.ray
+        try:
+            task: Any = ray.remote(work)
+            waiting = [task.remote(*shard) for shard in shards]
+            while waiting:
+                done, waiting = await asyncio.to_thread(partial(ray.wait, waiting, num_returns=1))
+                yield await asyncio.to_thread(ray.get, done[0])
+        except ray.exceptions.RayError as error:
+            *_, last = str(error).splitlines() or [type(error).__name__]
+            raise EvalError(f"a Ray worker failed: {last}; go on with --resume") from error
 
 
 def _ray(pace: Pace) -> Any:
@@ -149,8 +175,6 @@ def _ray(pace: Pace) -> Any:
         ray: Any = import_module("ray")
     except ImportError as error:
         raise EvalError("--ray needs Ray: pip install 'assay[ray]'") from error
-    if ray.is_initialized():
-        return ray
     options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     try:
         if pace.ray == "local":

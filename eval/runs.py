@@ -30,26 +30,40 @@ from eval.scoring import Scored, score
 from eval.spread import ask
 from eval.target import Access, Target, name_of
 
-__all__ = ["clock", "command_of", "evaluate", "manifest", "record", "report_of", "reported", "unchanged"]
+__all__ = [
+    "clock",
+    "command_of",
+    "evaluate",
+    "manifest",
+    "record",
+    "release_of",
+    "report_of",
+    "reported",
+    "unchanged",
+]
 
 WIDE = 0.03  # half an interval that does not tell a few points apart
 
 
 def manifest(target: Target, data: Dataset, **more: Cell) -> dict[str, Cell]:
     """What a reader needs to repeat a run."""
-    try:
-        own = version("assay")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        own = "unreleased"
     return {
         "url": target.url,
         "model": name_of(target),
         "sha256": target.sha256,
         "data": data.name,
         "images": len(data),
-        "assay": own,
+        "assay": release_of(),
         **more,
     }
+
+
+def release_of() -> str:
+    """The release of Assay that runs."""
+    try:
+        return version("assay")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unreleased"
 
 
 def clock(started: float, ended: float | None = None, **more: Cell) -> dict[str, Cell]:

@@ -20,7 +20,7 @@ from eval.data.slices import slicer
 from eval.errors import EvalError
 from eval.journal import Row
 from eval.packed import pack
-from eval.pool import Pace, askers, shared_out
+from eval.pool import Pace, askers
 from eval.recorded import Request
 from eval.remote.access import endpoint_of
 from eval.target import Target
@@ -110,10 +110,11 @@ def shared(target: Target, askers: int) -> Target:
 
 async def _asked_by_others(request: Request, places: Sequence[int], pace: Pace) -> Rows:
     """Shards asked by workers, who have the data themselves."""
-    request = replace(request, target=shared(request.target, askers(pace)))
-    shards = ((request, shard, pace) for shard in _shards(places, pace))
-    async with aclosing(shared_out(ask_shard, shards, pace)) as done:
-        async for rows, error in done:
-            yield [(row, None) for row in rows]
-            if error is not None:
-                raise error
+    async with askers(pace) as others:
+        request = replace(request, target=shared(request.target, others.count))
+        shards = ((request, shard, pace) for shard in _shards(places, pace))
+        async with aclosing(others.share(ask_shard, shards)) as done:
+            async for rows, error in done:
+                yield [(row, None) for row in rows]
+                if error is not None:
+                    raise error

@@ -91,9 +91,10 @@ def choose(
         own = [m for m in served if m["name"] == (model or names[0])]
         if not own:
             raise EvalError(f"{url} serves no model {model!r}; it serves {', '.join(names) or 'none'}")
+        known = sorted((str(m["version"]) for m in own), key=int)
         own = [m for m in own if version in (None, m["version"])]
         if not own:
-            raise EvalError(f"{url} serves no version {version} of {model!r}")
+            raise EvalError(f"{url} serves no version {version} of {model!r}; it serves {', '.join(known)}")
         chosen = max(own, key=lambda m: int(m["version"]))
         if chosen["state"] != "ready":
             raise EvalError(
@@ -117,14 +118,17 @@ def authorise(url: str, allowed: Sequence[str] = ()) -> None:
 
     Raises:
         NotAuthorised: any other host.
+        EvalError: no host is named.
     """
-    host = urlsplit(url).hostname or ""
+    host = urlsplit(url).hostname
+    if not host:
+        raise EvalError(f"an endpoint must be a URL such as http://127.0.0.1:3000, got {url!r}")
     try:
         near = ipaddress.ip_address(host).is_loopback
     except ValueError:
         near = host == "localhost" or host.endswith(INSIDE)
     if not near and host not in allowed:
         raise NotAuthorised(
-            f"this presses the service hard, and {host or url!r} is not this machine. "
+            f"this presses the service hard, and {host!r} is not this machine. "
             f"If its owner agrees, say so: --authorised {host}"
         )

@@ -56,7 +56,7 @@ class Outcome:
     answer: Result | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)  # an event loop would write all of it at its end
 class AttackResult:
     """One row a sample; all columns have the same length.
 
@@ -71,7 +71,8 @@ class AttackResult:
         predicted: int64, the endpoint's label of `images` when asked last; -1 on errors.
         clean_correct: bool, the untouched image was right.
         claimed: int64, how often an answer inside the threat reached the goal and was asked again; of
-            an attack that minimises at most once.
+            an attack that minimises at most twice: the smallest change, and where that does not hold the
+            same, as large as the threat allows.
         reached: bool, `images` reached the goal when asked last, inside the threat or not.
         fooled: bool, claimed, and it held when exactly `images` was asked at the end. A claim that does not
             hold is none: the attack goes on.

@@ -120,7 +120,7 @@ class Simba(_Directions):
         if levels is None:
             one = 1 / math.sqrt(3 // shape[2])  # of a grey pixel, three values move
             levels = math.floor(_step(threat, budget, math.prod(shape)) * (one if threat.norm == "l2" else 1))
-            levels = max(levels, 1)
+            levels = min(max(levels, 1), 255)
         change = np.zeros(shape, np.int16)
         change.flat[direction] = levels
         return change
@@ -159,7 +159,7 @@ class SimbaDCT(_Directions):
         if threat.norm == "l2":
             levels *= 1 / math.sqrt(3 // channels * float((waves**2).sum()))
         change = np.zeros(shape, np.int16)
-        change[..., channel] = np.rint(waves * max(1.0, levels))
+        change[..., channel] = np.clip(np.rint(waves * max(1.0, levels)), -255, 255)
         return change
 
 

@@ -8,12 +8,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from eval.attacks.base import Dialogue, Goal, Threat, Verdict, on_lattice
 from eval.attacks.results import Facts, Outcome
 from models.results import Array, Result
 
 __all__ = ["Talk"]
 
+CHECK, STRETCH = 1, 2  # queries kept for the last check, and for a smallest change that does not hold
 LATE = 0.9  # of the queries; what the loss falls after these is its late gain
 
 
@@ -21,7 +24,8 @@ LATE = 0.9  # of the queries; what the loss falls after these is its late gain
 class Talk:
     """A dialogue, what it asked, what it was told, and what became of it.
 
-    `stage` goes clean, attack, final, over; or failed. Nothing in it depends on anything but its own
+    `stage` goes clean, attack, final, over; or failed. After a smallest change that did not hold comes one
+    more picture, stretch, before another final. Nothing in it depends on anything but its own
     answers, so it can be led again from the verdicts that were noted.
 
     Attributes:
@@ -56,6 +60,7 @@ class Talk:
     exhausted: bool = False
     nearest: float = math.inf  # distance of the smallest picture that reached the goal, if that is sought
     queries_to_fool: int = 0
+    fallen: Verdict | None = None  # of the smallest change, which did not hold
     claim: tuple[list[tuple[Array, Verdict]], int] | None = None  # a turn, and the place of what is checked
 
     def __post_init__(self) -> None:
@@ -110,6 +115,8 @@ class Talk:
         verdicts = [verdict for verdict in self.verdicts if verdict is not None]
         if self.stage == "final":
             return self._checked(verdicts[0])
+        if self.fallen is not None:
+            return self._stretched(self.fallen, verdicts[0])
         if self.stage == "clean":
             self.best, self.start_loss = verdicts[0], verdicts[0].loss
             self.right = self.best.right
@@ -136,12 +143,31 @@ class Talk:
 
     def _checked(self, last: Verdict) -> list[int]:
         """A claim that does not hold is none: the attack is told so, and goes on while it may ask."""
-        if last.fooled or self.claim is None or self.queries + 1 >= self.budget:
+        if last.fooled or self.queries + 1 >= self.budget:
             return self._end(last)
+        if self.claim is None:
+            return self._stretch(last)
         (told, place), self.claim = self.claim, None
         told[place] = told[place][0], last
         self.best, self.stage, self.answer = last, "attack", None
         return self._look(told, place + 1)
+
+    def _stretch(self, last: Verdict) -> list[int]:
+        """Of an endpoint in two minds the smallest change that fooled is the luckiest; the same way, as far
+        as the threat allows, there may be no luck in it. Asked once, and then checked like any other."""
+        share = self.threat.epsilon / self.nearest
+        if self.fallen is not None or self.goal.graded or not 1 < share < math.inf:
+            return self._end(last)
+        self.stage, self.fallen = "stretch", last
+        longer = self.image + share * (self.final.astype(np.float64) - self.image)
+        return self._ask([self.threat.enforce(self.image, longer)]) or self.turn()
+
+    def _stretched(self, fallen: Verdict, verdict: Verdict) -> list[int]:
+        if not verdict.fooled:
+            return self._end(fallen)
+        self.final, self.best, self.queries_to_fool = self.asking[0], verdict, self.queries + 1
+        self.claims += 1
+        return self._check()
 
     def _shrink(self, picture: Array, verdict: Verdict) -> None:
         """Keep the smallest picture that reached the goal, inside the threat or not."""
@@ -163,7 +189,8 @@ class Talk:
                 proposed = self.dialogue.send(verdicts)  # type: ignore[arg-type]  # None starts a generator
             except StopIteration:
                 return self._stop()
-            room = self.budget - self.queries - 1  # one is kept for the final check
+            kept = CHECK + STRETCH * (self.minimises and self.claims > 0)
+            room = self.budget - self.queries - kept
             if room < len(proposed):
                 self.exhausted = True
                 proposed = proposed[:room]
@@ -187,9 +214,8 @@ class Talk:
         if last is not None:
             self.best = Verdict(self.best.loss, last.fooled, last.label)
             self.reached = last.fooled and self.right
-        self.stage = "over"
         self.cache.clear()
-        self.asking, self.digests, self.verdicts = [], [], []
+        self.stage, self.asking, self.digests, self.verdicts = "over", [], [], []
         return []
 
     def fail(self) -> None:

@@ -18,13 +18,14 @@ from eval.attacks.book import Book, Kept, Turn
 from eval.attacks.results import AttackResult, Outcome, result_of
 from eval.attacks.talk import Talk
 from eval.endpoint import Endpoint
-from eval.errors import BudgetExceeded, EndpointError
+from eval.errors import BudgetExceeded, EndpointError, EvalError
 from eval.silence import Silence
 from models.results import Array, Result
 
 __all__ = ["Limits", "Progress", "attack_all"]
 
 MEMORY = 400_000_000  # bytes that dialogues under way may hold
+LEAST = 16  # pictures of a request, where there are more
 VERDICT = 200  # bytes of one that is remembered
 
 Slot: TypeAlias = tuple[Talk, int]
@@ -108,7 +109,7 @@ async def attack_all(
             goal=goal,
             dialogue=attack.run(image, goal, threat, draw, limits.budget - 2),
             threat=threat,
-            budget=limits.budget,
+            budget=attack.most(limits.budget),  # claims that do not hold are checked out of it, too
             minimises=attack.minimises,
             known=deque(kept.turns(place)),
         )
@@ -150,7 +151,8 @@ class _Wave:
             while True:
                 self._admit()
                 while self._waiting and len(tasks) < self._limits.in_flight:
-                    tasks.add(asyncio.create_task(self._request(self._take())))
+                    taken = self._take(self._limits.in_flight - len(tasks))
+                    tasks.add(asyncio.create_task(self._request(taken)))
                 if not tasks:
                     return
                 done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -177,7 +179,10 @@ class _Wave:
     def _proceed(self, talk: Talk, slots: list[int]) -> Ended | None:
         """Lead a dialogue through the turns that are known; what it came to if it is over."""
         while slots and talk.known:
-            for slot, verdict in zip(slots, talk.known.popleft(), strict=True):
+            told = talk.known.popleft()
+            if len(told) != len(slots):  # it was another release's attack, or the record is damaged
+                raise EvalError(f"what was recorded of {self._attack.name} is not what it asks now; run anew")
+            for slot, verdict in zip(slots, told, strict=True):
                 talk.put(slot, verdict)
             slots = talk.turn()
         if not talk.over:
@@ -189,8 +194,10 @@ class _Wave:
         self._fooled += outcome.facts.fooled
         return talk.place, outcome
 
-    def _take(self) -> list[Slot]:
-        count = min(self._limits.batch, len(self._waiting))
+    def _take(self, requests: int) -> list[Slot]:
+        """The next request of so many: while little waits all are kept busy, but not with crumbs."""
+        even = max(-(-len(self._waiting) // requests), LEAST)
+        count = min(even, self._limits.batch, len(self._waiting))
         taken = [self._waiting.popleft() for _ in range(count)]
         return [(talk, slot) for talk, slot in taken if not talk.over]
 
@@ -218,15 +225,22 @@ class _Wave:
         for (talk, slot), answer in told:
             if talk.over:
                 continue
-            if answer is None:
+            if answer is None or not _understood(talk, slot, answer):
                 talk.fail()
                 complete.append((talk, []))
-                continue
-            talk.told(slot, answer)
-            if talk.complete:
+            elif talk.complete:
                 news = talk.news()
                 complete.append((talk, talk.turn()))
                 if not talk.over:  # an outcome is written down instead
                     turns.append((talk.place, news))
         proceeded = [self._proceed(talk, slots) for talk, slots in complete]
         self._book.note(turns, [ended for ended in proceeded if ended is not None])
+
+
+def _understood(talk: Talk, slot: int, answer: Result) -> bool:
+    """Note an answer; False where it is none to that picture: a map of another size, say."""
+    try:
+        talk.told(slot, answer)
+    except EndpointError:
+        return False
+    return True

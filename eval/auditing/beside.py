@@ -12,9 +12,10 @@ from eval.attacks.goals.classification import Untargeted
 from eval.auditing.cells import Corrupted
 from eval.auditing.corrupted import corrupted
 from eval.auditing.plan import Plan
-from eval.auditing.record import AuditRecord, CellBook
+from eval.auditing.record import AuditRecord, CellBook, undamaged
 from eval.auditing.stability import Smoothing, Stability, join, stability
 from eval.auditing.subject import Subject
+from eval.collect import misfit
 from eval.data.dataset import Dataset
 from eval.endpoint import Endpoint
 from eval.errors import EndpointError
@@ -23,6 +24,7 @@ from eval.packed import pack, unpack
 from eval.pool import Pace
 from eval.recorded import Request
 from eval.remote.access import endpoint_of, target_of
+from eval.silence import Silence
 from eval.target import name_of
 from models.results import Result
 
@@ -50,22 +52,34 @@ class Beside:
         cells, cell = CellBook(self.record), f"{goal}/clean"
         kept = dict(cells.kept(cell))
         missing = [place for place in range(len(subject)) if place not in kept]
+        silence = Silence()
         for start in range(0, len(missing), self.pace.batch):
             places = missing[start : start + self.pace.batch]
-            rows = [(place, pack(one)) for place, one in await self._each(subject, places)]
+            rows = [(place, pack(one)) for place, one in await self._each(subject, places, silence)]
             cells.keep(cell, rows)
             kept.update(rows)
-        return [unpack(kept[place]) if place in kept else None for place in range(len(subject))]
+            silence.end()
+        with undamaged(self.record.path):
+            return [unpack(kept[place]) if place in kept else None for place in range(len(subject))]
 
-    async def _each(self, subject: Subject, places: Sequence[int]) -> list[tuple[int, Result]]:
-        """Those that were answered; what fails together is asked one by one."""
+    async def _each(
+        self, subject: Subject, places: Sequence[int], silence: Silence
+    ) -> list[tuple[int, Result]]:
+        """Those with an answer that can be scored; what fails together is asked one by one."""
+        if silence.over:
+            return []
         try:
             answers = await self.endpoint.predict([subject.images[place] for place in places])
-        except EndpointError:
+            if len(answers) != len(places):
+                raise EndpointError(f"there must be {len(places)} answers, one an image, got {len(answers)}")
+        except EndpointError as error:
+            silence.failed(error)
             if len(places) == 1:
                 return []
-            return [one for place in places for one in await self._each(subject, [place])]
-        return list(zip(places, answers, strict=True))
+            return [one for place in places for one in await self._each(subject, [place], silence)]
+        silence.heard()
+        classes, rows = len(self.data.labels), zip(places, answers, strict=True)
+        return [(place, one) for place, one in rows if not misfit(one, subject.truths[place], classes)]
 
     async def worn(self) -> tuple[Corrupted | None, Reference | None]:
         """The model under corruption, and by whose errors mCE divides."""

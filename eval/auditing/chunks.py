@@ -14,6 +14,7 @@ import numpy as np
 
 from eval.attacks.base import Goal, Threat
 from eval.attacks.transfer import key_of
+from eval.errors import EvalError
 from models.results import Array
 
 __all__ = ["Chunk", "Row", "chunks_of"]
@@ -60,18 +61,26 @@ class Chunk:
     def keep(self, folder: Path | None, rows: list[Row]) -> list[Row]:
         """Write what was made, whole or not at all; gives it back."""
         if folder is not None:
-            changes, margins, flat = zip(*rows, strict=True)
-            folder.mkdir(parents=True, exist_ok=True)
-            file, part = self._file(folder), folder / f"part-{os.getpid()}.npz"
-            np.savez(
-                part,
-                ends=np.cumsum([len(change) for change in changes]),
-                margins=np.array(margins),
-                flat=np.array(flat),
-                data=np.frombuffer(b"".join(changes), np.uint8),
-            )
-            part.replace(file)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._write(folder / f"part-{os.getpid()}.npz", rows).replace(self._file(folder))
+            except OSError as error:
+                raise EvalError(
+                    f"pictures cannot be kept in {folder}: {error.strerror}; mend the cause and go on with "
+                    "--resume"
+                ) from error
         return rows
+
+    def _write(self, part: Path, rows: list[Row]) -> Path:
+        changes, margins, flat = zip(*rows, strict=True)
+        np.savez(
+            part,
+            ends=np.cumsum([len(change) for change in changes]),
+            margins=np.array(margins),
+            flat=np.array(flat),
+            data=np.frombuffer(b"".join(changes), np.uint8),
+        )
+        return part
 
 
 def chunks_of(images: Sequence[Array]) -> Iterator[tuple[int, list[Array]]]:

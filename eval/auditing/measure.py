@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from eval.attacks.base import Attack, Threat
@@ -21,13 +22,13 @@ from eval.auditing.record import AttackBook, AuditRecord
 from eval.auditing.spread import Work, attacked
 from eval.auditing.stability import Stability
 from eval.auditing.subject import Subject, subject_of
-from eval.checks.endpoint import endpoint_flags, endpoint_queries
+from eval.checks.endpoint import endpoint_flags
 from eval.checks.flag import Flag
 from eval.data.dataset import Dataset
 from eval.endpoint import Endpoint
 from eval.errors import EvalError
 from eval.metrics.corruption import Reference
-from eval.pool import Pace
+from eval.pool import Askers, Pace
 from eval.recorded import Request
 from models.results import Result
 
@@ -68,6 +69,7 @@ class Measuring:
         request: the model and the data.
         folder: of the record.
         run: of the audit, that its owner can tell its requests.
+        others: who attack in the place of this process.
     """
 
     plan: Plan
@@ -79,6 +81,7 @@ class Measuring:
     run: str
     pace: Pace
     tell: Tell
+    others: Askers | None = None
 
     async def all(self) -> Found:
         """Everything that the plan says."""
@@ -90,7 +93,7 @@ class Measuring:
                     f"no sample can come to the goal {goal}; take another --goal or more --samples"
                 )
         first = found.subjects[suite.goals[0]]
-        found.flags = await self._flags(first)
+        found.flags = await self._flags(first.first(FLAG_IMAGES))
         for goal, subject in found.subjects.items():
             found.results[goal] = [await self._attacked(name, goal, subject, found) for name in suite.attacks]
             if any(one.graded for one in subject.goals):
@@ -110,15 +113,9 @@ class Measuring:
             self.plan, self.request, self.data, self.endpoint, self.record, self.run, self.pace, self.tell
         )
 
-    @property
-    def flag_queries(self) -> int:
-        """Of the flags of the endpoint."""
-        return endpoint_queries(min(len(self.data), FLAG_IMAGES))
-
-    async def _flags(self, subject: Subject) -> list[Flag]:
+    async def _flags(self, few: Subject) -> list[Flag]:
         kept = self.record.found("flags")
         if kept is None:
-            few = subject.first(FLAG_IMAGES)
             flags = await endpoint_flags(
                 self.endpoint, list(few.images), few.goals, self.plan.threat, self.plan.asked.seed
             )
@@ -141,20 +138,25 @@ class Measuring:
         of: str = "",
     ) -> AttackResult:
         book = AttackBook(self.record, f"{of}{goal}/{name}", subject.images)
-        work = Work(self.request, name, goal, threat, budget, self.plan.asked.seed, self.run)
+        digest, seed = self.record.told["data_digest"], self.plan.asked.seed
+        work = Work(self.request, digest, name, goal, threat, budget, seed, self.run)
         told = self.tell(f"{of}{name}" if len(self.plan.suite.goals) == 1 else f"{of}{name}, {goal}")
-        return await attacked(work, attack, subject, self.endpoint, book, self.pace, told)
+        return await attacked(work, attack, subject, self.endpoint, book, self.pace, self.others, told)
 
     async def _made(self, name: str, goal: str, subject: Subject, found: Found) -> Attack:
         """The attack whose pictures a twin makes now, in a thread."""
         if found.twin is None:
             found.twin = await self._proven(subject, found)
         told = self.tell(f"{name}, on the twin")
+        stop = Event()
         make = partial(
             found.twin.make, name, subject.images, subject.goals, self.plan.threat, self.plan.asked.seed,
-            subject.ids, kept=self.folder / TWIN, progress=lambda done: told(done, len(subject)),
+            subject.ids, kept=self.folder / TWIN, progress=lambda done: told(done, len(subject)), stop=stop,
         )  # fmt: skip
-        made = await asyncio.to_thread(make)
+        try:
+            made = await asyncio.to_thread(make)
+        finally:
+            stop.set()  # the thread outlives an interrupt, and the process the thread
         found.made[goal, made.attack.name] = made
         return made.attack
 
@@ -164,6 +166,9 @@ class Measuring:
             raise EvalError("attacks on a twin need --twin")
         prove = partial(proven_on, asked.twin, self.request.target, subject.images, surrogate=asked.surrogate)
         twin = await asyncio.to_thread(prove)
+        if (before := self.record.found("twin")) not in (None, twin.proof.sha256):
+            raise EvalError(f"{asked.twin} holds another graph than when the audit began, {before[:12]}")
+        self.record.keep("twin", twin.proof.sha256)
         for other in found.subjects.values():
             twin.require(self.plan.on_a_twin, asked.norm, other.goals)
         return twin

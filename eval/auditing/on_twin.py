@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -127,6 +128,7 @@ class OnTwin:
         *,
         kept: Path | None = None,
         progress: Callable[[int], object] | None = None,
+        stop: Event | None = None,
     ) -> Made:
         """One picture an image.
 
@@ -138,9 +140,10 @@ class OnTwin:
             samples: an id for each image, part of the key of its draws.
             kept: a folder where finished chunks are put, and found again by who goes on.
             progress: told how many are made, in the thread of the caller.
+            stop: once it is set nobody waits for them any more.
 
         Raises:
-            EvalError: as `require`.
+            EvalError: as `require`; or it is to stop.
         """
         from eval.whitebox.attacks.tables import WHITE_BOX
 
@@ -152,7 +155,7 @@ class OnTwin:
         for start, part in chunks_of(images):
             rows = slice(start, start + len(part))
             chunk = Chunk(part, goals[rows], samples[rows], threat, seed, told)
-            made = chunk.found(kept) or chunk.keep(kept, self._attacked(chunk, name))
+            made = chunk.found(kept) or chunk.keep(kept, self._attacked(chunk, name, stop))
             keys += chunk.keys
             for key, row in zip(chunk.keys, made, strict=True):
                 done.setdefault(key, row)  # the same image twice, with the same goal, has one picture
@@ -162,12 +165,17 @@ class OnTwin:
         margins, flat = (np.array([done[key][i] for key in keys]) for i in (1, 2))
         return Made(Transfer(name, changes, self.proof.white_box, told), margins, flat)
 
-    def _attacked(self, chunk: Chunk, name: str) -> list[Row]:
+    def _attacked(self, chunk: Chunk, name: str, stop: Event | None) -> list[Row]:
         from eval.whitebox.attacks.tables import WHITE_BOX
         from eval.whitebox.transfer import found_on
 
+        def logits(pictures: Any) -> Any:
+            if stop is not None and stop.is_set():
+                raise EvalError("it was to stop")
+            return self._twin.logits(pictures)
+
         found = found_on(
-            self._twin.logits, chunk.images, chunk.goals, chunk.threat, WHITE_BOX[name], chunk.seed,
+            logits, chunk.images, chunk.goals, chunk.threat, WHITE_BOX[name], chunk.seed,
             chunk.samples, self._twin.at_once,
         )  # fmt: skip
         rows = zip(found.pictures, chunk.images, found.margins.tolist(), found.flat.tolist(), strict=True)

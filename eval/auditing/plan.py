@@ -112,7 +112,7 @@ class Plan:
         for name in ("authorised", "max_queries"):
             del asked[name]
         asked["twin"] = None if self.asked.twin is None else str(self.asked.twin)
-        return {"asked": asked, "budget": self.suite.budget, "samples": self.suite.samples}
+        return {**asked, "budget": self.suite.budget, "samples": self.suite.samples}
 
     def cost(self, suite: Suite, images: int, flags: int, rate: float | None = None) -> Cost:
         """What a suite costs here, with so many queries of flags."""
@@ -167,7 +167,9 @@ def plan_of(asked: Audit, task: TaskName, labels: Sequence[str]) -> Plan:
         goals_of(goal, task, (), labels, seed=0, ids=())
         unable = [name for name in suite.attacks if name in ATTACKS and not ATTACKS[name].targeted]
         if goal.partition(":")[0] == "targeted" and unable:
-            raise EvalError(f"{unable[0]} cannot be sent toward a class; name others with --attacks")
+            able = ",".join(name for name in suite.attacks if name not in unable)
+            hint = f": --attacks {able}" if able else " with --attacks"
+            raise EvalError(f"{unable[0]} cannot be sent toward a class; name others{hint}")
     plan = Plan(suite, asked)
     if plan.version is None and asked.mce is not None:
         require_alexnets("the model", task, len(labels), suite.corruptions, suite.severities)

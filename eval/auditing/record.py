@@ -8,6 +8,8 @@ import json
 import struct
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -15,11 +17,12 @@ import numpy as np
 from eval.attacks.base import Verdict
 from eval.attacks.book import Columns, Turn
 from eval.attacks.results import KINDS, Facts, Outcome
+from eval.errors import EvalError
 from eval.journal import Record, one_line
 from eval.packed import pack, unpack
 from models.results import Array, Result
 
-__all__ = ["AttackBook", "AuditRecord", "CellBook", "Row"]
+__all__ = ["AttackBook", "AuditRecord", "CellBook", "Row", "undamaged"]
 
 VERDICT = struct.Struct("<d?i?")  # loss, fooled, label, right
 FACTS = struct.Struct("<" + "".join({np.int64: "q", np.bool_: "?", np.float64: "d"}[kind] for kind in KINDS))
@@ -47,6 +50,10 @@ CREATE TABLE cells (
 ) WITHOUT ROWID;
 CREATE TABLE found (name TEXT PRIMARY KEY, body TEXT NOT NULL);
 """
+SOME = """
+SELECT EXISTS (SELECT 1 FROM turns) OR EXISTS (SELECT 1 FROM outcomes)
+    OR EXISTS (SELECT 1 FROM cells) OR EXISTS (SELECT 1 FROM found)
+"""
 
 
 class AuditRecord(Record):
@@ -55,10 +62,17 @@ class AuditRecord(Record):
     SCHEMA = 1001
     TABLES = TABLES
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was answered yet, so that nothing would be lost."""
+        ((some,),) = self.read(SOME)
+        return not some
+
     def found(self, name: str) -> Any:
         """What was found under that name, as JSON values; None where nothing was yet."""
         kept = self.read("SELECT body FROM found WHERE name = ?", name)
-        return json.loads(kept[0][0]) if kept else None
+        with undamaged(self.path):
+            return json.loads(kept[0][0]) if kept else None
 
     def keep(self, name: str, body: Any) -> None:
         """Keep JSON values for good."""
@@ -66,6 +80,15 @@ class AuditRecord(Record):
             self.connection.execute(
                 "INSERT OR REPLACE INTO found VALUES (?, ?)", (name, json.dumps(body, allow_nan=False))
             )
+
+
+@contextmanager
+def undamaged(path: Path) -> Iterator[None]:
+    """Tell that the record is damaged, and not where in our code it was noticed."""
+    try:
+        yield
+    except (struct.error, zlib.error, ValueError) as error:
+        raise EvalError(f"{path} is damaged: {error}; run anew with another --out") from error
 
 
 class Row(NamedTuple):
@@ -115,7 +138,8 @@ class AttackBook:
             "SELECT verdicts FROM turns WHERE attack = ? AND place = ? ORDER BY turn", self._attack, place
         )
         self._turns[place] = len(rows)
-        return [[Verdict(*verdict) for verdict in VERDICT.iter_unpack(row)] for (row,) in rows]
+        with undamaged(self._record.path):
+            return [[Verdict(*verdict) for verdict in VERDICT.iter_unpack(row)] for (row,) in rows]
 
     def note(self, turns: Sequence[Turn], outcomes: Sequence[tuple[int, Outcome]]) -> None:
         told = [(self._attack, place, self._next(place), _packed(verdicts)) for place, verdicts in turns]
@@ -144,7 +168,8 @@ class AttackBook:
 
     def columns(self) -> Columns:
         rows = self._record.read("SELECT facts FROM outcomes WHERE attack = ? ORDER BY place", self._attack)
-        facts = [Facts(*FACTS.unpack(row)) for (row,) in rows]
+        with undamaged(self._record.path):
+            facts = [Facts(*FACTS.unpack(row)) for (row,) in rows]
         return facts, _Pictures(self, len(rows)), _Answers(self, len(rows))
 
     def picture(self, place: int) -> Array:
@@ -152,12 +177,14 @@ class AttackBook:
         original, (packed, _) = self._originals[place], self._kept(place)
         if packed is None:
             return original
-        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(original.shape).copy()
+        with undamaged(self._record.path):
+            return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(original.shape).copy()
 
     def answer(self, place: int) -> Result | None:
         """The answer of an outcome."""
         _, packed = self._kept(place)
-        return None if packed is None else unpack(packed)
+        with undamaged(self._record.path):
+            return None if packed is None else unpack(packed)
 
     def _kept(self, place: int) -> tuple[bytes | None, bytes | None]:
         query = "SELECT picture, answer FROM outcomes WHERE attack = ? AND place = ?"

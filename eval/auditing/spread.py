@@ -21,7 +21,7 @@ from eval.auditing.record import AttackBook, Row
 from eval.auditing.subject import Subject, opened
 from eval.endpoint import Endpoint
 from eval.errors import EvalError
-from eval.pool import Pace, askers, shared_out
+from eval.pool import Askers, Pace
 from eval.recorded import Request
 from eval.remote.access import endpoint_of
 from eval.spread import shared
@@ -39,11 +39,13 @@ class Work:
 
     Attributes:
         request: the model and the data.
+        data_digest: of the data, so that nobody attacks another.
         goal: as `goals_of` takes it.
         run: of the audit, that its owner can tell its requests.
     """
 
     request: Request
+    data_digest: str
     attack: str
     goal: str
     threat: Threat
@@ -62,17 +64,19 @@ async def attacked(
     endpoint: Endpoint[Any],
     book: AttackBook,
     pace: Pace,
+    others: Askers | None = None,
     progress: Tell | None = None,
 ) -> AttackResult:
     """What an attack comes to on every sample of the subject; what the book holds is not asked again.
 
     Args:
         attack: that of `work`; one that was made on a twin is known to this process alone, which asks then.
+        others: who attack in the place of this process.
 
     Raises:
         EvalError: the endpoint is gone, a worker ended, or there is no Ray. What was told is in the book.
     """
-    if pace.alone or work.attack not in ATTACKS:
+    if others is None or work.attack not in ATTACKS:
         return await attack_all(
             attack, endpoint, subject.images, subject.goals, threat=work.threat, limits=work.limits(pace),
             seed=work.seed, samples=subject.ids, progress=progress, book=book,
@@ -80,7 +84,7 @@ async def attacked(
     ended = book.ended()
     missing = [place for place in range(len(subject)) if place not in ended]
     done, fooled, queries = len(ended), sum(row.fooled for row in book.columns()[0]), 0
-    async for rows, more in _by_others(work, missing, pace):
+    async for rows, more in _by_others(work, missing, pace, others):
         book.add(rows)
         done, queries = done + len(rows), queries + more
         fooled += sum(row.told.fooled for row in rows)
@@ -90,11 +94,13 @@ async def attacked(
     return result_of(work.attack, goals, work.threat, *book.columns())
 
 
-async def _by_others(work: Work, places: Sequence[int], pace: Pace) -> AsyncIterator[tuple[list[Row], int]]:
-    target = shared(work.request.target, askers(pace))
+async def _by_others(
+    work: Work, places: Sequence[int], pace: Pace, others: Askers
+) -> AsyncIterator[tuple[list[Row], int]]:
+    target = shared(work.request.target, others.count)
     work = replace(work, request=replace(work.request, target=target))
     shards = ((work, shard, pace) for shard in _shards(places, pace))
-    async with aclosing(shared_out(attack_shard, shards, pace)) as done:
+    async with aclosing(others.share(attack_shard, shards)) as done:
         async for rows, queries, error in done:
             yield rows, queries
             if error is not None:
@@ -113,7 +119,7 @@ def attack_shard(work: Work, places: Sequence[int], pace: Pace) -> Shard:
 
 async def _shard(work: Work, places: Sequence[int], pace: Pace) -> Shard:
     kept, queries = Kept(), 0
-    subject = opened(work.request, work.goal, work.seed)
+    subject = opened(work.request, work.goal, work.seed, work.data_digest)
 
     def tell(progress: Progress) -> None:
         nonlocal queries

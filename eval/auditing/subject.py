@@ -13,8 +13,9 @@ from eval.attacks.base import Goal
 from eval.attacks.goals.tables import goals_of
 from eval.collect import digest_of, truth_of
 from eval.data.dataset import Dataset, Expected
+from eval.errors import DatasetError
 from eval.recorded import Request
-from models.decoding import decode
+from models.decoding import UnreadableImage, decode
 from models.results import Array
 
 __all__ = ["Pictures", "Subject", "digest_of_data", "opened", "subject_of"]
@@ -36,7 +37,11 @@ class Pictures(Sequence[Array]):
     def __getitem__(self, index: int | slice) -> Array | Pictures:
         if isinstance(index, slice):
             return Pictures(self._data, self._places[index])
-        return decode(self._data[self._places[index]].file)
+        sample = self._data[self._places[index]]
+        try:
+            return decode(sample.file)
+        except UnreadableImage as error:
+            raise DatasetError(f"{sample.id} of {self._data.name} cannot be read: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +94,28 @@ def subject_of(data: Dataset, goal: str, seed: int) -> Subject:
 
 
 def digest_of_data(data: Dataset) -> str:
-    """By which data is known again: of every id, file and truth, in order."""
-    digest = hashlib.blake2b(digest_size=16)
-    for sample in data:
+    """By which data is known again: of every id, file and truth, in order.
+
+    Raises:
+        DatasetError: a picture cannot be read; better told now than after hours.
+    """
+    digest, pictures = hashlib.blake2b(digest_size=16), Pictures(data, range(len(data)))
+    for place, sample in enumerate(data):
+        pictures[place]
         told = f"{sample.id}\0{digest_of(sample.file)}\0{truth_of(sample.expected)}\0"
         digest.update(told.encode())
     return digest.hexdigest()
 
 
-def opened(request: Request, goal: str, seed: int) -> Subject:
+def opened(request: Request, goal: str, seed: int, data_digest: str) -> Subject:
     """The same of what a request asks; read once by each worker."""
-    return _opened(json.dumps(request.told(0)), goal, seed)
+    return _opened(json.dumps(request.told(0)), goal, seed, data_digest)
 
 
 @lru_cache(maxsize=4)
-def _opened(told: str, goal: str, seed: int) -> Subject:
+def _opened(told: str, goal: str, seed: int, data_digest: str) -> Subject:
     told_again: dict[str, Any] = json.loads(told)
-    return subject_of(Request.of(told_again).dataset(), goal, seed)
+    data = Request.of(told_again).dataset()
+    if digest_of_data(data) != data_digest:
+        raise DatasetError(f"{data.name} is other data for a worker than here; give all of them the same")
+    return subject_of(data, goal, seed)

@@ -9,9 +9,10 @@ import numpy as np
 
 from eval.attacks.base import Attack
 from eval.attacks.tables import ATTACKS
-from eval.auditing.measure import Found, Measuring
+from eval.auditing.measure import FLAG_IMAGES, Found, Measuring
 from eval.auditing.plan import Plan
 from eval.checks.attacks import attack_flags, decisions_of
+from eval.checks.endpoint import endpoint_queries
 from eval.checks.flag import Flag
 from eval.checks.scores import decision_only
 from eval.report.audit import audit_figures, audit_section, cost_section, trust_section
@@ -59,9 +60,8 @@ def report_of(run: Measuring, found: Found) -> Report:
     valid = (
         valid and (found.worn is None or found.worn.valid) and (found.stable is None or found.stable.valid)
     )
-    limit = plan.threat if plan.levels is None else f"epsilon {plan.levels:g}"
     return Report(
-        f"Audit of {named} at {limit}",
+        f"Audit of {named} at {_limit(plan)}",
         manifest(
             target, run.data, data_digest=run.record.told["data_digest"], norm=plan.asked.norm,
             epsilon_levels=plan.levels, suite=plan.suite.name,
@@ -76,10 +76,9 @@ def report_of(run: Measuring, found: Found) -> Report:
 def _audited(run: Measuring, found: Found, goal: str) -> Audited:
     subject, plan = found.subjects[goal], run.plan
     named = name_of(run.request.target)
-    limit = plan.threat if plan.levels is None else f"epsilon {plan.levels:g}"
     first = goal == plan.suite.goals[0]
     return Audited(
-        f"{named} under attack at {limit}" + ("" if len(plan.suite.goals) == 1 else f": {goal}"),
+        f"{named} under attack at {_limit(plan)}" + ("" if len(plan.suite.goals) == 1 else f": {goal}"),
         run.data.task,
         found.results[goal],
         [_attack(found, goal, result.attack) for result in found.results[goal]],
@@ -93,6 +92,12 @@ def _audited(run: Measuring, found: Found, goal: str) -> Audited:
         goal=goal,
         curve=found.curve if first else (),
     )
+
+
+def _limit(plan: Plan) -> str:
+    if plan.levels is None:
+        return f"{plan.asked.degrees:g} degrees and {plan.asked.pixels:g} pixels"
+    return f"epsilon {plan.levels:g}" + (" (L2)" if plan.asked.norm == "l2" else "")
 
 
 def _advice(found: Found, goal: str, flags: Sequence[Flag]) -> list[str]:
@@ -129,7 +134,8 @@ def _proof(found: Found) -> list[Table]:
 def _spent(run: Measuring, found: Found) -> Iterator[Spent]:
     """Queries by part; of flags what the record says."""
     plan, suite = run.plan, run.plan.suite
-    yield Spent("flags", run.flag_queries, run.flag_queries)
+    flags = endpoint_queries(min(len(found.subjects[suite.goals[0]]), FLAG_IMAGES))
+    yield Spent("flags", flags, flags)
     for goal, results in found.results.items():
         for result in results:
             attack, count = _attack(found, goal, result.attack), len(result)

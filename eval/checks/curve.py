@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from eval.attacks.goals.classification import Untargeted
 from eval.attacks.results import AttackResult
 from eval.checks.flag import Flag, flag
 from eval.checks.kinds import answered, significant
@@ -50,8 +51,8 @@ def _chance(points: list[AttackResult]) -> Flag:
     if not wide:
         return flag(name, None, f"no attack ran within {GREY} levels")
     last = wide[-1]
-    if (last.labels < 0).any():
-        return flag(name, None, "chance is known of classifiers only")
+    if (last.labels < 0).any() or last.goal != Untargeted.name:
+        return flag(name, None, "chance is known of classifiers and any wrong class only")
     asked = ~last.errors
     count, standing = int(asked.sum()), int(last.standing.sum())
     constant = int(np.bincount(last.labels[asked]).max()) if count else 0

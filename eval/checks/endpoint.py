@@ -14,6 +14,7 @@ from eval.checks.flag import FLAGS, Flag, flag
 from eval.checks.scores import whole
 from eval.checks.steady import cached, deterministic, stateful
 from eval.endpoint import Endpoint
+from eval.errors import EndpointError
 from eval.under_load.caching import ROUNDS, Pair, fresh
 from models.results import Array, Result
 
@@ -97,19 +98,25 @@ class _Asking:
         self._rng = rng
 
     async def alone(self) -> list[Result]:
-        return [(await self._endpoint.predict([image]))[0] for image in self._images]
+        return [(await self._told([image]))[0] for image in self._images]
 
     async def company(self) -> list[Result]:
         """One that is alone gets its mirror image for company."""
         images = list(self._images)
         extra = [np.ascontiguousarray(images[0][:, ::-1])] if len(images) == 1 else []
-        return list(await self._endpoint.predict(images + extra))[: len(images)]
+        return (await self._told(images + extra))[: len(images)]
 
     async def directions(self, threat: Threat, count: int) -> list[list[Result]]:
         return [await self.changed(lambda image: _direction(image, threat, self._rng)) for _ in range(count)]
 
     async def changed(self, change: Callable[[Array], Array]) -> list[Result]:
-        return list(await self._endpoint.predict([change(image) for image in self._images]))
+        return await self._told([change(image) for image in self._images])
+
+    async def _told(self, images: Sequence[Array]) -> list[Result]:
+        answers = list(await self._endpoint.predict(images))
+        if len(answers) != len(images):
+            raise EndpointError(f"there must be {len(images)} answers, one an image, got {len(answers)}")
+        return answers
 
     def mixed(self, image: Array) -> Array:
         """Half of it, half of another, or of its mirror image: something to be unsure of."""

@@ -10,7 +10,7 @@ from eval.attacks.noise import UniformNoise
 from eval.attacks.results import AttackResult
 from eval.attacks.spatial import SpatialGrid
 from eval.attacks.tables import ATTACKS
-from eval.attacks.transfer import ON_A_TWIN
+from eval.attacks.transfer import ON_A_TWIN, Transfer
 from eval.metrics.intervals import mcnemar_exact
 from models.results import Array
 
@@ -26,8 +26,8 @@ def is_noise(name: str) -> bool:
 
 
 def on_twin(name: str) -> bool:
-    """Its pictures were made with the gradients of a twin."""
-    return name in ON_A_TWIN
+    """Its pictures were made with the gradients of a twin, or of another model: `transfer_pgd`."""
+    return name.removeprefix(f"{Transfer.name}_") in ON_A_TWIN
 
 
 def by_decisions(name: str) -> bool:

@@ -28,7 +28,7 @@ def deterministic(alone: Sequence[Answers], company: Sequence[Answers]) -> list[
     asks = len(alone) + len(company)
     told = (
         f"of {images} images asked {asks} times, {len(alone)} of them alone: {visible} answers "
-        f"visibly changed, {unlike} by over {SAME:g}, at most by {most:.1e}"
+        f"visibly changed, {unlike} by over {SAME:g}, at most by {most:.1g}"
     )
     random = flag("not_deterministic", unlike > 0, told)
     if unlike:
@@ -36,7 +36,7 @@ def deterministic(alone: Sequence[Answers], company: Sequence[Answers]) -> list[
     unlike, visible, most = furthest(zip(first, company[0], strict=True))
     told = (
         f"in company {unlike} of {images} images get another answer than alone ({visible} visibly so), at "
-        f"most by {most:.1e}"
+        f"most by {most:.1g}"
     )
     return [random, flag("batch_dependent", unlike > 0, told)]
 
@@ -53,7 +53,7 @@ def stateful(before: Answers, after: Answers, asked: int, steady: bool) -> Flag:
     unlike, visible, most = furthest(zip(before, after, strict=True))
     told = (
         f"after {asked} pictures like each of them, {unlike} of {len(before)} got another answer ({visible} "
-        f"visibly so), at most by {most:.1e}"
+        f"visibly so), at most by {most:.1g}"
     )
     return flag("stateful", unlike > 0, told)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from eval.commands.options import FOLDER, QUIET, access_of, one_line_errors, reaching, told_to_stop, which
 
@@ -40,7 +42,10 @@ def _what(command: Any) -> Any:
             "--budget", type=click.IntRange(min=3),
             help="Queries (images asked about) for each image and attack.",
         ),
-        click.option("--samples", type=click.IntRange(min=1), help="The first N images."),
+        click.option(
+            "--samples", type=click.IntRange(min=1),
+            help="The first N images, in the order of the data; a folder comes class by class.",
+        ),
         click.option(
             "--goal", "goals",
             help="What attacks are after, comma-separated: untargeted or targeted[:CLASS]; vanish[:any], "
@@ -86,7 +91,9 @@ def _threat(command: Any) -> Any:
 def _pace(command: Any) -> Any:
     """How hard is asked; the result does not depend on it."""
     for option in (
-        click.option("--resume", is_flag=True, help="Go on with the audit in --out where it stopped."),
+        click.option(
+            "--resume", is_flag=True, help="Go on with the audit in --out where it stopped, or begin it."
+        ),
         click.option("--dry-run", is_flag=True, help="Only say how many queries it takes, and how long."),
         click.option(
             "--authorised", multiple=True, metavar="HOST",
@@ -111,6 +118,17 @@ def _pace(command: Any) -> Any:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def _in_vain(options: Mapping[str, Any]) -> None:
+    """Refuse what the other options make idle, for a report would not say that it was not heard."""
+    norm, spatial = options["norm"], options["norm"] == "spatial"
+    context = click.get_current_context()
+    for name, idle in (("epsilon", spatial), ("degrees", not spatial), ("pixels", not spatial)):
+        if idle and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name} says nothing with --norm {norm}; leave it out")
+    if options["surrogate"] and options["twin"] is None:
+        raise click.UsageError("--surrogate needs --twin, the folder of the other model")
 
 
 @click.command(name="audit", short_help="Robust accuracy under attack and corruption.")
@@ -138,6 +156,7 @@ def command(
 
     if resume and out is None:
         raise click.UsageError("--resume needs --out, the folder of the audit that is to go on")
+    _in_vain(options)
     access = access_of(url, options)
     told = {name: options.pop(name) for name in ("model", "number")}
     pace = Pace(**{name: options.pop(name) for name in ("batch", "concurrency", "workers", "ray")})

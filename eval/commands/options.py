@@ -144,11 +144,16 @@ def told_to_stop() -> Iterator[None]:
         yield
         return
 
+    told: list[int] = []
+
     def leave(number: int, _: object) -> None:
-        raise KeyboardInterrupt(number)
+        told.append(number)
+        signal.raise_signal(signal.SIGINT)  # an event loop takes that one in good order
 
     before = signal.signal(signal.SIGTERM, leave)
     try:
         yield
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(*told[:1]) from stop
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -114,7 +114,7 @@ def difference(name: str, before: Audit, after: Audit, confidence: float) -> Dif
     Returns: None where there is no such number to compare.
 
     Raises:
-        EvalError: the audits did not do the same, or not to the same samples.
+        EvalError: the audits did not do the same, or not to the same samples or data.
     """
     prefix = next((p for p in sorted(after.standings, key=len, reverse=True) if name.startswith(p)), None)
     if prefix is None or prefix not in before.standings:
@@ -124,6 +124,7 @@ def difference(name: str, before: Audit, after: Audit, confidence: float) -> Dif
     if number not in (ROBUST, CLEAN) or (attack and attack not in other.attacks):
         return None
     _require_alike(one, other, attack)
+    _require_same_data(before, after)
     was, now = _letters(one, attack), _letters(other, attack)
     both = [s for s in now if s in was and SILENT not in (was[s], now[s])]
     if not both:
@@ -148,6 +149,15 @@ def _require_alike(before: Standing, after: Standing, attack: str) -> None:
     if names[0] != names[1]:
         apart = ", ".join(sorted(names[0] ^ names[1]))
         raise EvalError(f"audits can only be compared after the same attacks; {apart} is in one of them only")
+
+
+def _require_same_data(before: Audit, after: Audit) -> None:
+    """Names of samples say little: those of many data sets are numbers. Of fewer of them nothing is known."""
+    images, digests = (
+        {audit.report.manifest.get(name) for audit in (before, after)} for name in ("images", "data_digest")
+    )
+    if len(images) == 1 and len(digests - {None}) > 1:
+        raise EvalError("audits can only be compared on the same data; the pictures or truths are others")
 
 
 def _letters(told: Standing, attack: str) -> dict[str, str]:

@@ -134,7 +134,7 @@ class OipEndpoint(LiveEndpoint[Answer]):
             except Gone:
                 raise
             except EndpointError:
-                if self._batched or self.way.exact or len(part) == 1:
+                if self._batched or self.way.answers or self.way.exact or len(part) == 1:
                     raise
                 # Some servers take one picture at a time and do not say so.
                 results += [(await self._request([r], [k]))[0] for r, k in zip(part, told, strict=True)]

@@ -49,7 +49,7 @@ def way_of(model: Model, card: ModelCard | None) -> Way:
     if len(model.inputs) > 1:
         told = ", ".join(map(str, model.inputs))
         raise EndpointError(f"{model.name} must have one input, a picture; it has {told}")
-    if any(output.name.startswith(PREFIX) for output in model.outputs):
+    if model.inputs and any(output.name.startswith(PREFIX) for output in model.outputs):
         return Way("files", model.inputs[0], answers=True)
     if card is None:
         told = ", ".join(map(str, model.outputs)) or "tensors"

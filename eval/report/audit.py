@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from eval.attacks.results import MOST_ERRORS
 from eval.checks.flag import Flag
 from eval.metrics.intervals import wilson
@@ -19,13 +21,13 @@ from eval.report.audit_tables import (
 )
 from eval.report.audited import Audited, Spent
 from eval.report.document import Headline, Section, Table
+from eval.report.goal import in_words, stands
 from eval.report.standing import Standing, standing_of
 
 __all__ = ["audit_figures", "audit_section", "cost_section", "trust_section"]
 
 NARROW = 0.05  # half an interval that needs no advice
-CLEAN = {"classification": "clean accuracy"}
-ROBUST = {"classification": "robust accuracy"}
+SORTED = 0.5  # of the classes that so many samples are expected to have
 
 
 def trust_section(flags: Sequence[Flag], results: Sequence[Audited], tables: Sequence[Table] = ()) -> Section:
@@ -119,14 +121,23 @@ def audit_figures(prefix: str, told: Audited) -> dict[str, float | None]:
 
 def _headlines(told: Audited, standing: Standing) -> list[Headline]:
     counts, (claimed, fooled) = standing.counts(), _claims(told)
-    n, task = counts.answered, told.task
-    made = [
-        _share(ROBUST.get(task, "goal not reached"), counts.stood, n, f"worst case of {_attacks(told)}"),
-        _share(CLEAN.get(task, "worth attacking"), counts.right, n, "as sent, unchanged"),
-        _share("lost under attack", counts.fell, n, "clean minus robust, paired"),
-        _share("attack success rate", counts.fell, counts.right, "of those right when clean"),
-        _share("successes asked again", fooled, claimed, "reached again on the same bytes"),
-    ]
+    n, worst = counts.answered, f"worst case of {_attacks(told)}"
+    again = _share("successes asked again", fooled, claimed, "reached again on the same bytes")
+    if told.task == "classification":
+        made = [
+            _share(stands(told.task, standing.goal), counts.stood, n, worst),
+            _share("clean accuracy", counts.right, n, "as sent, unchanged"),
+            _share("lost under attack", counts.fell, n, "clean minus robust, paired"),
+            _share("attack success rate", counts.fell, counts.right, "of those right when clean"),
+            again,
+        ]
+    else:
+        made = [
+            _share(stands(told.task, standing.goal), counts.stood, n, f"of all pictures; {worst}"),
+            _share("worth attacking", counts.right, n, "the goal is not reached when clean"),
+            _share("attack success rate", counts.fell, counts.right, "of those worth attacking"),
+            again,
+        ]
     if counts.silent:
         every = len(standing.samples)
         made.append(_share("without answer", counts.silent, every, "in none of the other shares"))
@@ -139,12 +150,17 @@ def _share(title: str, part: int, whole: int, note: str = "") -> Headline:
 
 
 def _text(told: Audited, standing: Standing) -> str:
-    goal = "any wrong class" if standing.goal == "untargeted" else standing.goal
     text = (
-        f"Goal: {goal}. Threat: {told.threat}, on whole 8-bit levels of the picture that is sent, at its own "
-        f"size; at most {told.budget:,} queries for each picture and attack. A picture stands if it is right "
-        "when clean and no attack reached the goal. "
+        f"Goal: {in_words(standing.goal)}. Threat: {told.threat}, on whole 8-bit levels of the picture that "
+        f"is sent, at its own size; at most {told.budget:,} queries for each picture and attack. "
     )
+    if told.task == "classification":
+        text += "A picture stands if it is right when clean and no attack reached the goal. "
+    else:
+        text += (
+            "A picture stands if the goal is reached neither when clean nor by any attack; its answer may "
+            "be worse all the same, and the score under attack says by how much. "
+        )
     text += "What stands is an upper bound: a stronger attack can only lower it."
     if not all(result.valid for result in told.results):
         text += " NOT VALID: too many samples got no answer."
@@ -156,9 +172,10 @@ def _advice(told: Audited, standing: Standing) -> list[str]:
     low, high = wilson(counts.stood, counts.answered)
     lines = []
     if low is None or high is None or (high - low) / 2 > NARROW:
-        lines.append(
-            f"{ROBUST.get(told.task, 'goal not reached')}: {width_advice(low, high, counts.answered, NARROW)}"
-        )
+        name = stands(told.task, standing.goal)
+        lines.append(f"{name}: {width_advice(low, high, counts.answered, NARROW)}")
+    if told.task == "classification":
+        lines += _classes(told)
     ended = {r.attack: int((r.exhausted & r.standing).sum()) for r in told.results}
     stopped = [name for name, count in ended.items() if count]
     if counts.stood and stopped:
@@ -168,6 +185,20 @@ def _advice(told: Audited, standing: Standing) -> list[str]:
             f"{told.budget:,} queries was spent: more queries can only lower what stands"
         )
     return lines
+
+
+def _classes(told: Audited) -> list[str]:
+    """Said where the samples are of far fewer classes than as many drawn at random would be: data that is
+    sorted by class begins with one."""
+    found, every = np.unique(told.results[0].labels).tolist(), len(told.labels)
+    if len(found) > SORTED * every * (1 - (1 - 1 / every) ** len(told.samples)):
+        return []
+    names = ", ".join(told.labels[label] for label in found[:3]) + (" ..." if len(found) > 3 else "")
+    return [
+        f"the {len(told.samples)} pictures are of {len(found)} of the {every} classes ({names}), as the "
+        "first of data that is sorted by class are: no number here is of the others; give the data mixed, "
+        "such as by csv:FILE, or all of it"
+    ]
 
 
 def _claims(told: Audited) -> tuple[int, int]:

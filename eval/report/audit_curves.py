@@ -18,6 +18,7 @@ BY_EPSILON = "What stands, by epsilon"
 FOUND = "smallest found"
 NEAR, REACH = 2.0, 4.0  # epsilons to the right, at least and at most; the rest is in the table only
 STEPS = (0.25, 0.5, 1.0, 2.0, 4.0)  # epsilons of the table
+LEVELS = 255.0  # of a picture: no value moves further
 
 
 def security_curve(told: Audited, standing: Standing) -> Plot | None:
@@ -57,9 +58,10 @@ def curve_points(told: Audited, standing: Standing) -> Iterator[tuple[str, float
     if math.isfinite(epsilon) and any(attack.minimises for attack in told.attacks):
         smallest, letters = _smallest(told), standing.letters()
         tried = (letters == STOOD) | (letters == FELL)
-        for times in STEPS:
-            within = np.where(smallest > times * epsilon, STOOD, FELL)
-            yield FOUND, times * epsilon, counted(np.where(tried, within, letters))
+        ends = [LEVELS] if told.threat.norm == "linf" else []
+        for at in sorted({min([times * epsilon, *ends]) for times in STEPS}):
+            within = np.where(smallest > at, STOOD, FELL)
+            yield FOUND, at, counted(np.where(tried, within, letters))
     yield from _curve(told)
     for result in told.curve:
         if result.threat.norm != told.threat.norm:

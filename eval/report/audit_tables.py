@@ -103,11 +103,13 @@ def _kinds(told: Audited) -> Table:
         }
         for attack in told.attacks
     ]
+    made = any("white-box" in tag for attack in told.attacks for tag in attack.tags)
+    asks = "All but the white-box ones only ask" if made else "All of them only ask"
     return Table(
         rows,
         "What the attacks are",
-        "All of them only ask the served model (ATLAS AML.T0040, AI model inference API access) so as to "
-        "evade it (AML.T0015).",
+        f"{asks} the served model (ATLAS AML.T0040, AI model inference API access) so as to evade it "
+        "(AML.T0015).",
     )
 
 
@@ -135,13 +137,10 @@ def class_tables(told: Audited, standing: Standing) -> list[Table]:
                 "share of its successes": share,
             }
         )
-    note = (
-        "Fewest standing first. Answered most: among all successes on the class, several of one sample too."
-    )
-    total = sum(pairs.values())
+    note = "Fewest standing first. Answered most: among all successes on it, several of one sample too."
     confused: list[Row] = [
-        {"true": told.labels[was], "answered": told.labels[became], "successes": n, "share": n / total}
-        for (was, became), n in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:PAIRS]
+        {"true": told.labels[w], "answered": told.labels[b], "successes": n, "share": n / pairs.total()}
+        for (w, b), n in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:PAIRS]
     ]
     tables = [Table(sorted(rows, key=_worst), "Classes under attack", note)]
     if confused:
@@ -208,7 +207,12 @@ def curve_table(points: Iterator[tuple[str, float, Counts]]) -> Table:
         }
         for name, epsilon, counts in points
     ]
-    return Table(rows, BY_EPSILON, "Epsilon in levels; another n is of the first samples only.")
+    note = (
+        "Epsilon in levels. Smallest found: from the smallest change that any attack came to. By epsilon: "
+        "attacked anew within each, on the first samples, with a budget of its own, and not between them. "
+        "All are upper bounds, and hold up to the next."
+    )
+    return Table(rows, BY_EPSILON, note)
 
 
 def spent_table(parts: Sequence[Spent]) -> Table:

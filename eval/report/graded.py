@@ -9,6 +9,8 @@ from eval.report.document import Cell, Headline, Table
 
 __all__ = ["graded_figures", "graded_headlines", "graded_tables"]
 
+COUNTED = {"ap": "objects", "miou": "pixels"}
+
 
 def graded_headlines(graded: Graded | None) -> list[Headline]:
     """The first score, clean and at its worst; nothing of what is not graded."""
@@ -18,6 +20,7 @@ def graded_headlines(graded: Graded | None) -> list[Headline]:
     for title, scores in (("clean", graded.clean), ("under attack", graded.worst)):
         score = scores[0]
         note = "as sent, unchanged" if title == "clean" else "the worst attack of each picture"
+        note += f"; n counts {COUNTED[score.name]}" if score.name in COUNTED else ""
         made.append(
             Headline(f"{score.name} {title}", score.value, score.support, score.low, score.high, note)
         )

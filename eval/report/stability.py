@@ -90,10 +90,11 @@ def _median(result: Stability) -> float | None:
 def _headlines(result: Stability) -> list[Headline]:
     count, right, silent = len(result), result.within(0.0), _abstained(result)
     noise = f"noise of {result.how.sigma:g} levels"
+    reach = f"levels in L2, 0 where not right; so many draws show {result.how.farthest:.4g} at most"
     return [
         _share("right under noise", right, count, f"majority answer, {noise}"),
         _share("no clear majority", silent, count, noise),
-        Headline("median radius", _median(result), count, note=f"levels in L2, 0 where not right; {noise}"),
+        Headline("median radius", _median(result), count, note=f"{reach}; {noise}"),
     ]
 
 

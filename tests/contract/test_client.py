@@ -96,7 +96,7 @@ def test_audit(url: str, lamps: Path, tmp_path: Path) -> None:
     assert robust[2] == pytest.approx(26 / 30)  # all that are right when clean
     assert robust[150] <= 0.1
     page = (tmp_path / "150" / "report.html").read_text()
-    assert "Strongest examples" in page
+    assert "Surest successes" in page
     assert "Trust flags" in page
 
 
@@ -160,7 +160,7 @@ def test_models_are_shown(url: str) -> None:
         (["evaluate", "URL", "--model", "lamp", "--data", "folder:/nowhere"], "there must be a folder"),
         (["evaluate", "URL", "--model", "frame", "--data", "folder:DATA"], "is for classification"),
         (["evaluate", "URL", "--model", "lamp", "--data", "digits:test"], "the model has no class '0'"),
-        (["audit", "URL", "--model", "frame", "--data", "folder:DATA"], "needs a classifier"),
+        (["audit", "URL", "--model", "frame", "--data", "folder:DATA"], "is for classification"),
         (
             ["audit", "URL", "--model", "lamp", "--data", "folder:DATA", "--attacks", "magic"],
             "attack must be one of",

@@ -14,9 +14,9 @@ from eval.checks.flag import Flag
 from eval.cli import cli
 from eval.commands.options import one_line_errors
 from eval.commands.probe import models_table
-from eval.console import finish, show_models
+from eval.console import finish, show_models, show_table
 from eval.remote.probe import Described, Probe
-from eval.report.document import Report, Section
+from eval.report.document import Report, Section, Table
 
 NOBODY = "http://127.0.0.1:9"  # nothing may be asked there
 LONG = "a-name-of-more-than-thirty-letters"
@@ -116,6 +116,38 @@ def test_names_are_printed_as_they_are(name: str, tmp_path: Path, capsys: pytest
     told = capsys.readouterr().out
     for part in (f"s {name}", f"flag f {name}: e {name}. m {name}. d {name}", name.replace("/", "_")):
         assert part in told.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--norm", "spatial", "--epsilon", "8"), "--epsilon says nothing with --norm spatial"),
+        (("--degrees", "30"), "--degrees says nothing with --norm linf"),
+        (("--norm", "l2", "--pixels", "1"), "--pixels says nothing with --norm l2"),
+        (("--surrogate",), "--surrogate needs --twin"),
+    ],
+)
+def test_an_audit_refuses_what_it_would_not_hear(words: tuple[str, ...], told: str) -> None:
+    result = ran("audit", *words)
+    assert result.exit_code == 2
+    assert told in result.output
+
+
+def test_that_nothing_was_doubted_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
+    clear = Flag("stateful", False, "e", "m.", "d")
+    finish(Report("t", {}, [Section("Can this be believed?", "0 of 1 found.", flags=[clear])]), None)
+    assert capsys.readouterr().out == "Can this be believed? 0 of 1 found.\n"
+
+
+def test_tables_are_told_in_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    """On the narrowest terminal no name loses its end, and what is alike is said once."""
+    same = {f"most queries {i}": 1234567 for i in range(5)} | {"basis": "a guess of many, many words"}
+    show_table(Table([{"part": part, **same} for part in ("uniform_noise", "square")], "t", ""))
+    told = capsys.readouterr().out
+    assert "…" not in told
+    assert "│ uniform_noise │" in told
+    assert told.count("1,234,567") == 10
+    assert "basis of uniform_noise; square: a guess of many, many words" in told
 
 
 def test_the_names_of_models_are_never_cut(capsys: pytest.CaptureFixture[str]) -> None:

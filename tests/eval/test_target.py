@@ -27,7 +27,11 @@ def test_the_latest_by_number() -> None:
 
 @pytest.mark.parametrize(
     ("model", "version", "words"),
-    [(None, None, "serves a, b"), ("c", None, "no model 'c'"), ("a", 3, "no version 3")],
+    [
+        (None, None, "serves a, b"),
+        ("c", None, "no model 'c'"),
+        ("a", 3, "no version 3 of 'a'; it serves 2, 10$"),
+    ],
 )
 def test_what_is_not_there(model: str | None, version: int | None, words: str) -> None:
     with pytest.raises(EvalError, match=words):
@@ -60,12 +64,19 @@ def test_near_hosts_may_be_attacked(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://example.com", "http://10.0.0.1", "http://127.0.0.1.example.com", "http://svc", "example.com", "",
+    ["http://example.com", "http://10.0.0.1", "http://127.0.0.1.example.com", "http://svc",
      "http://localhost.example.com"],
 )  # fmt: skip
 def test_others_may_not(url: str) -> None:
     with pytest.raises(NotAuthorised, match="--authorised"):
         authorise(url)
+
+
+@pytest.mark.parametrize("url", ["example.com", "localhost:3000", "http://", ""])
+def test_what_names_no_host_is_not_told_to_be_authorised(url: str) -> None:
+    with pytest.raises(EvalError, match="must be a URL such as") as refused:
+        authorise(url)
+    assert not isinstance(refused.value, NotAuthorised)
 
 
 def test_unless_their_owner_agreed() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
-
-import numpy as np
 
 from eval.attacks.base import Goal, Verdict
 from models.results import Array, Classification, Result
@@ -31,8 +30,9 @@ class Untargeted:
 
     def judge(self, answer: Result) -> Verdict:
         answer = scored(answer)
-        right = answer.label == self.truth
-        return Verdict(_above_others(answer, self.truth), not right, answer.label, right)
+        label = answer.label
+        right = label == self.truth
+        return Verdict(_above_others(answer, self.truth), not right, label, right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,6 @@ def scored(answer: Result) -> Classification:
 
 
 def _above_others(answer: Classification, label: int) -> float:
-    scores = np.log(np.maximum(answer.scores.astype(np.float64), LEAST))
-    own = scores[label]
-    scores[label] = -np.inf
-    return float(own - scores.max())
+    scores = answer.scores.copy()
+    own, scores[label] = float(scores[label]), 0
+    return math.log(max(own, LEAST)) - math.log(max(float(scores.max()), LEAST))

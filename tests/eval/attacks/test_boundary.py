@@ -159,11 +159,39 @@ class Repenting(HalfSpace):
 def test_a_change_that_does_not_fool_again_is_no_success(attack: Attack) -> None:
     endpoint = Repenting(SHAPE, 5.0)
     result = find(attack, endpoint, [endpoint.image], [0], WIDE, budget=100)
-    assert result.claimed.tolist() == [True]
+    assert result.claimed.tolist() == [2]  # the smallest change, and the same as large as is allowed
     assert result.fooled.tolist() == [False]
+    assert result.queries.max() <= 100
     assert result.queries_to_fool.tolist() == [0]
     assert result.perturbations.tolist() == [np.inf]
     assert result.reverify_rate == 0
+
+
+class Trembling(HalfSpace):
+    """Its plane is a little nearer or farther each time."""
+
+    async def predict(self, images: Any) -> Any:
+        answers = []
+        for image in images:
+            rng = np.random.default_rng(len(self.asked))
+            self.asked.append(image)
+            side = float((self.weight * image).sum()) >= self.offset * (1 + rng.normal(0, 2e-2))
+            answers.append(Classification(np.array([1 - side, side], np.float32)))
+        return answers
+
+
+@EACH
+def test_noise_does_not_make_a_model_robust(attack: Attack) -> None:
+    """The smallest change that fooled was lucky, and half of those do not hold; larger ones do."""
+    fooled = 0
+    for seed in range(12):
+        endpoint = Trembling(SHAPE, 5.0, seed)
+        threat = Threat("linf", 40) if "linf" in attack.norms else Threat("l2", 8 * endpoint.l2)
+        result = find(attack, endpoint, [endpoint.image], [0], threat, budget=100)
+        assert len(endpoint.asked) == result.queries[0] <= 100
+        assert not result.fooled[0] or result.distance[0] <= threat.epsilon
+        fooled += int(result.fooled[0])
+    assert fooled >= 11
 
 
 def test_the_nearest_picture_on_the_lattice() -> None:

@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.attacks.base import Attack, Threat, draws, is_grey
+from eval.attacks import wave
+from eval.attacks.base import Attack, Draw, Threat, draws, is_grey
 from eval.attacks.goals.classification import Targeted, untargeted
+from eval.attacks.goals.segmentation import Pixels
 from eval.attacks.results import AttackResult, worst_case
 from eval.attacks.spatial import Spatial
 from eval.attacks.tables import ATTACKS
 from eval.attacks.wave import Limits, Progress, attack_all
 from eval.errors import BudgetExceeded, EndpointError
 from eval.packed import pack
-from models.results import Array, Classification
+from models.results import Array, Classification, Segmentation
 from tests.doubles import (
     FailingEndpoint,
     LinearEndpoint,
@@ -360,6 +362,43 @@ def test_no_more_is_asked_than_was_announced(attack: Attack) -> None:
     assert result.queries.max() <= attack.most(90) <= 90
 
 
+class Slippery(StubbornEndpoint):
+    """Every picture but the clean one is wrong the first time it is asked about, and right when checked."""
+
+    async def predict(self, images: Any) -> Any:
+        seen = set(self.asked)
+        answers = await super().predict(images)
+        wrong = Classification(np.array([0.1, 0.8, 0.1], np.float32))
+        known = [image.tobytes() in seen or not seen for image in images]
+        return [right if told else wrong for right, told in zip(answers, known, strict=True)]
+
+
+@EACH
+def test_claims_that_never_hold_are_inside_what_was_announced(attack: Attack) -> None:
+    """Each is checked; where an attack needs less than its budget, that must not come on top."""
+    endpoint = Slippery(0)
+    result = run(attack, endpoint, pictures(1), [0], budget=2000)
+    assert result.claimed[0] >= 1
+    assert not result.fooled.any()
+    assert len(endpoint.asked) == result.queries[0] <= attack.most(2000)
+
+
+def test_an_answer_that_cannot_be_judged_is_none() -> None:
+    """It is an error of its picture, not the end of all."""
+    truth = np.zeros((6, 9), np.int64)
+
+    class Cropped(StubbornEndpoint):
+        async def predict(self, images: Any) -> Any:
+            return [Segmentation(truth[: 5 if image[0, 0, 0] > 127 else 6]) for image in images]
+
+    dark, light = (np.full(SHAPE, level, np.uint8) for level in (60, 190))
+    told = attack_all(
+        ATTACKS["square"], Cropped(0), [dark, light], [Pixels(truth)] * 2, threat=Threat("linf", 8),
+        limits=Limits(20), seed=0,
+    )  # fmt: skip
+    assert asyncio.run(told).errors.tolist() == [False, True]
+
+
 def test_what_cannot_be_sent_toward_a_class_says_so() -> None:
     goals = [Targeted(0, 1)]
     told = attack_all(
@@ -447,3 +486,19 @@ def test_draws_are_keyed_by_everything() -> None:
         draws(0, "a", "square")(4),
     ]
     assert all(other.integers(0, 1 << 30, 4).tolist() != first for other in others)
+
+
+@EACH
+def test_no_generator_is_used_after_the_next_was_drawn(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share their state, for speed; one of its own for each step must give the same."""
+    images = pictures(4)
+    labels = right_labels(LinearEndpoint(SHAPE, gain=0.01), images)
+    shared = run(attack, LinearEndpoint(SHAPE, gain=0.01), images, labels)
+
+    def apart(seed: int, sample: str, name: str) -> Draw:
+        return lambda step: draws(seed, sample, name)(step)
+
+    monkeypatch.setattr(wave, "draws", apart)
+    same(shared, run(attack, LinearEndpoint(SHAPE, gain=0.01), images, labels))

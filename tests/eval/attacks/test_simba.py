@@ -143,3 +143,10 @@ def test_on_a_linear_model_it_finds_the_smallest_whole_radius(seed: int) -> None
     budget = 2 * image.size + 3
     assert run(Simba(), endpoint, image, enough, budget).fooled[0]
     assert not run(Simba(), endpoint, image, short, budget).fooled[0] or least < 1
+
+
+@pytest.mark.parametrize("attack", [Simba(), SimbaDCT()], ids=repr)
+def test_no_step_is_longer_than_the_range(attack: Attack) -> None:
+    """However much room there is: whole levels are kept in 16 bits."""
+    for picture in asked(attack, Threat("l2", 1e6), [0.9] * 20, image=np.full(SHAPE, 40, np.uint8)):
+        assert picture.max() == 255 or picture.min() == 0 or (picture == 40).all()

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -220,6 +221,16 @@ def same(one: Made, other: Made) -> bool:
     )
 
 
+def test_what_nobody_waits_for_is_made_no_further(twin: OnTwin, tmp_path: Path) -> None:
+    """An interrupt does not end the thread; the next look at the twin does."""
+    images, goals, names = some(4)
+    stop = Event()
+    stop.set()
+    with pytest.raises(EvalError, match="to stop"):
+        twin.make("pgd", images, goals, THREAT, 0, names, kept=tmp_path, stop=stop)
+    assert not list(tmp_path.iterdir())
+
+
 def test_who_goes_on_makes_only_what_is_not_there(
     twin: OnTwin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,11 +240,11 @@ def test_who_goes_on_makes_only_what_is_not_there(
     made: list[int] = []
     attacked = OnTwin._attacked
 
-    def counted(self: OnTwin, chunk: Any, name: str) -> Any:
+    def counted(self: OnTwin, chunk: Any, name: str, stop: Event | None) -> Any:
         if len(made) == 2:
             raise RuntimeError("killed")
         made.append(len(chunk.images))
-        return attacked(self, chunk, name)
+        return attacked(self, chunk, name, stop)
 
     monkeypatch.setattr(OnTwin, "_attacked", counted)
     with pytest.raises(RuntimeError, match="killed"):

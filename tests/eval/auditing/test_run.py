@@ -137,10 +137,12 @@ def test_it_goes_on_where_it_stopped(ask: Callable[..., Report], tmp_path: Path)
 
 def test_another_audit_is_not_written_over(ask: Callable[..., Report], tmp_path: Path) -> None:
     with pytest.raises(EndpointError):
-        ask(Shade(20), out=tmp_path)
+        ask(Shade(20), replace(ASKED, epsilon=31), out=tmp_path)
+    with pytest.raises(EndpointError):
+        ask(Shade(400), out=tmp_path)  # of the first nothing had been kept
     with pytest.raises(EvalError, match=r"did not end; go on with --resume"):
         ask(Shade(), out=tmp_path)
-    with pytest.raises(EvalError, match="another asked"):
+    with pytest.raises(EvalError, match="another epsilon"):
         ask(Shade(), replace(ASKED, epsilon=31), out=tmp_path, resume=True)
     assert (tmp_path / JOURNAL).is_file()
     ask(Shade(), out=tmp_path, resume=True)

@@ -122,6 +122,14 @@ def test_a_surrogate_that_fails_is_no_masking() -> None:
     assert raised(*told, proof=Held(False)) == ["twin_not_proven"]
 
 
+def test_a_surrogate_is_no_search_by_scores() -> None:
+    """An audit calls its attacks `transfer_...`; one picture is asked about, so all gain is late."""
+    carried = made("transfer_pgd", 20, late_gain=1.0)
+    assert raised(carried, proof=Held(False)) == ["twin_not_proven"]
+    assert raised(made(SQUARE, 20), carried, proof=Held(False)) == ["twin_not_proven"]
+    assert raised(made(RAYS, 30), carried, proof=Held(False)) == ["twin_not_proven"]
+
+
 def test_what_did_not_run_is_not_called_fine() -> None:
     for flag in attack_flags([made(SQUARE, 40)]):
         if flag.name not in ("not_reverified", "silent_success", "errors", "partial"):

@@ -54,3 +54,5 @@ def test_what_is_not_there_is_not_measured() -> None:
     assert states(curve_flags(curve(5, 9, levels=(4, 8))))["chance_not_reached"] is None
     scenes = [made("square", 3, threat=Threat("linf", 128), labels=np.full(40, -1))]
     assert states(curve_flags(scenes))["chance_not_reached"] is None
+    aimed = [made("square", 3, threat=Threat("linf", 128), goal="targeted")]  # grey is of one class only
+    assert states(curve_flags(aimed))["chance_not_reached"] is None

@@ -40,6 +40,7 @@ def audit(
     sha256: str = "two",
     valid: bool = True,
     goals: Sequence[str] = ("untargeted",),
+    digest: str = "same",
 ) -> Path:
     """The folder of an audit: the first attack comes to these letters, the others break nothing."""
     threat = Threat("linf", epsilon)
@@ -49,7 +50,8 @@ def audit(
         parts = [result(a, calm if i else letters, threat=threat, goal=goal) for i, a in enumerate(attacks)]
         told.append(audited(*parts))
     sections = [trust_section(flags, told), *map(audit_section, told)]
-    manifest = {"model": f"toy/{sha256}", "sha256": sha256}
+    manifest: dict[str, str | int] = {"model": f"toy/{sha256}", "sha256": sha256}
+    manifest |= {"images": len(letters), "data_digest": digest}
     figures = audit_figures("audit.toy.2", told[0])
     save(Report("Audit", manifest, sections, figures, valid), folder)
     return folder
@@ -132,6 +134,7 @@ def test_audits_that_did_not_do_the_same_are_not_compared(tmp_path: Path) -> Non
     for name, other, said in (
         ("threat", audit(tmp_path / "a", epsilon=4), "the same threat"),
         ("attacks", audit(tmp_path / "b", attacks=["square"]), "noise is in one of them only"),
+        ("data", audit(tmp_path / "d", digest="other"), "the same data"),
         ("none", tmp_path, "need an audit of the baseline"),
         ("invalid", audit(tmp_path / "c", valid=False), "is not valid"),
     ):

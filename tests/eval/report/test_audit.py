@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from eval.attacks.base import Threat
+from eval.attacks.goals.tables import GOALS
 from eval.attacks.tables import ATTACKS
 from eval.attacks.transfer import ON_A_TWIN, Transfer
 from eval.checks.flag import flag
@@ -15,6 +16,7 @@ from eval.metrics.intervals import wilson
 from eval.report.audit import audit_figures, audit_section, cost_section, trust_section
 from eval.report.audited import Spent
 from eval.report.document import Headline, Report, Section, Table
+from eval.report.goal import in_words
 from eval.report.html import to_html
 from eval.report.markdown import to_markdown
 from tests.eval.report.audits import audited, result
@@ -127,17 +129,53 @@ def test_advice_for_too_few_samples_and_too_small_a_budget() -> None:
     assert not audit_section(audited(result("a", "f" * 400))).advice
 
 
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [([1] * 8, ["the 8 pictures are of 1 of the 3 classes (bee), as"]), ([0, 1] * 4, []), ([0], [])],
+)
+def test_the_first_of_sorted_data_are_told(truth: list[int], said: list[str]) -> None:
+    advice = audit_section(audited(result("a", "s" * len(truth), truth=truth))).advice
+    assert [line.partition(" the first of data")[0] for line in advice if "classes" in line] == said
+
+
 def test_other_tasks_call_it_by_what_it_is() -> None:
     told = audited(result("a", "sfw"), task="detection")
     section = audit_section(told, extra=[Headline("mAP", 0.5, 3)], tables=[Table([], "mAP by goal")])
     assert list(headlines(section))[:3] == ["mAP", "goal not reached", "worth attacking"]
     assert "mAP by goal" in tables(section)
     assert section.text.startswith("Goal: any wrong class")
+    assert "lost under attack" not in headlines(section)  # nothing is lost here that AP would not lose
+    assert headlines(section)["attack success rate"].note == "of those worth attacking"
+    assert "may be worse all the same" in section.text
     named = audit_section(replace(told, goal="vanish:1"))
-    assert named.text.startswith("Goal: vanish:1")
+    assert named.text.startswith("Goal: vanish:1, at least 1 of its true objects are not found; found is")
     assert named.standing is not None
     assert named.standing.goal == "vanish:1"
     assert "Classes under attack" not in tables(section)
+
+
+def test_what_is_sent_to_no_target_is_not_called_right() -> None:
+    told = headlines(audit_section(audited(result("a", "sfw", goal="targeted"))))
+    assert "robust accuracy" not in told
+    assert (told["target not reached"].value, told["target not reached"].support) == (1 / 3, 3)
+
+
+def test_goals_are_told_in_words() -> None:
+    for name, kind in GOALS.items():
+        assert in_words(name) != name, name
+        if kind.detail:
+            assert "7" in in_words(f"{name}:7").partition(", ")[2], name
+    assert "at least one" in in_words("vanish:any")
+    assert in_words("another") == "another"
+
+
+def test_white_box_attacks_do_not_only_ask() -> None:
+    plain, white = TOLD.attacks
+    white = Transfer("pgd", {}, told="PGD")
+    kinds = [tables(audit_section(replace(TOLD, attacks=a)))["What the attacks are"].note
+             for a in (TOLD.attacks, [plain, white])]  # fmt: skip
+    assert kinds[0].startswith("All of them only ask")
+    assert kinds[1].startswith("All but the white-box ones only ask")
 
 
 def test_what_it_cost() -> None:

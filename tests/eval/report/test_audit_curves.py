@@ -68,6 +68,12 @@ def test_the_curve_of_one_attack_and_chance() -> None:
     assert points["square (l2)", 128.0].answered == 2
 
 
+def test_no_epsilon_is_above_what_a_picture_has() -> None:
+    wide = audited(result("search", LETTERS, distance=FAR, threat=Threat("linf", 100)), minimises=["search"])
+    told = [epsilon for _, epsilon, _ in curve_points(wide, standing(wide))]
+    assert told == [25, 50, 100, 200, 255]
+
+
 def test_there_is_no_curve_without_an_epsilon_or_anything_beyond_it() -> None:
     turned = audited(result("grid", "sf", threat=Spatial(10, 2)), minimises=["grid"])
     plain = audited(result("noise", "sf"))
