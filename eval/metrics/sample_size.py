@@ -99,8 +99,8 @@ def width_advice(low: float | None, high: float | None, images: int, wanted: flo
         return "there is no interval: more images are needed"
     half, needed = (high - low) / 2, images_for_half_width(low, high, images, wanted)
     if half <= wanted:
-        return f"the interval is +-{half:.2g} wide, as narrow as wanted (+-{wanted:g})"
-    return f"the interval is +-{half:.2g} wide; about {_about(needed)} images give +-{wanted:g}"
+        return f"the interval is ±{half:.2g} wide, as narrow as wanted (±{wanted:g})"
+    return f"the interval is ±{half:.2g} wide; about {_about(needed)} images give ±{wanted:g}"
 
 
 def margin_advice(difference: Difference, margin: float) -> str:
@@ -109,7 +109,7 @@ def margin_advice(difference: Difference, margin: float) -> str:
     if needed is None or difference.low is None or difference.high is None:
         return "there is no interval: more images are needed"
     half = (difference.high - difference.low) / 2
-    known = f"{difference.support:,} images tell the difference to +-{half:.2g}"
+    known = f"{difference.support:,} images tell the difference to ±{half:.2g}"
     if needed <= difference.support:
         return f"{known}, enough for a margin of {margin:g}"
     return f"{known}; about {_about(needed)} would decide about a margin of {margin:g}"

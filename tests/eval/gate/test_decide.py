@@ -92,7 +92,7 @@ def test_what_is_open_says_how_many_images_would_decide() -> None:
     line = require("accuracy", Need(at_least=0.9), Number(0.9, 0.84, 0.96, 100))
     assert "on the line" in line.message
     margin = against("accuracy", Against(not_worse_by=0.01), Difference(0.0, -0.02, 0.02, 400))
-    assert "400 images tell the difference to +-0.02; about 3,300 would decide" in margin.message
+    assert "400 images tell the difference to ±0.02; about 3,300 would decide" in margin.message
     better = against("ece_error", Against(better_by=0), Difference(-0.01, -0.03, 0.01, 100, True))
     assert better.message.endswith("100 images; about 400 would decide if the number stays")
 

@@ -38,8 +38,8 @@ def test_enough_for_a_share_and_not_one_more(counts: tuple[int, int]) -> None:
 def test_the_quoted_numbers() -> None:
     assert images_for_share(0.5, 0.031) == pytest.approx(1000, rel=0.01)
     assert images_for_half_width(0.431, 0.569, 200, 0.03) == 1058
-    assert width_advice(0.431, 0.569, 200) == "the interval is +-0.069 wide; about 1,100 images give +-0.03"
-    assert width_advice(0.48, 0.52, 2400) == "the interval is +-0.02 wide, as narrow as wanted (+-0.03)"
+    assert width_advice(0.431, 0.569, 200) == "the interval is ±0.069 wide; about 1,100 images give ±0.03"
+    assert width_advice(0.48, 0.52, 2400) == "the interval is ±0.02 wide, as narrow as wanted (±0.03)"
     assert width_advice(None, None, 0) == "there is no interval: more images are needed"
 
 
@@ -83,10 +83,10 @@ def test_from_the_width_of_any_difference() -> None:
 def test_advice_is_a_sentence() -> None:
     known = Difference(0.0, -0.02, 0.02, 400)
     assert margin_advice(known, 0.01) == (
-        "400 images tell the difference to +-0.02; about 3,300 would decide about a margin of 0.01"
+        "400 images tell the difference to ±0.02; about 3,300 would decide about a margin of 0.01"
     )
     assert (
-        margin_advice(known, 0.05) == "400 images tell the difference to +-0.02, enough for a margin of 0.05"
+        margin_advice(known, 0.05) == "400 images tell the difference to ±0.02, enough for a margin of 0.05"
     )
     assert margin_advice(Difference(None, None, None, 0), 0.05).startswith("there is no interval")
 
