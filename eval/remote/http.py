@@ -3,6 +3,9 @@
 Asking about a picture changes nothing at the server, so a request whose answer did not come is simply
 sent again: after connection errors, timeouts and the statuses that ask for it. Pauses double and have no
 random part: who waits at the same time is spread by `Pace`, so two runs do the same.
+
+Every request has an id. A server that repeats it, as ours does, cannot be misunderstood: where a proxy sends
+an answer twice or late, the next request on that connection would be given the answer to another picture.
 """
 
 from __future__ import annotations
@@ -10,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import io
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import Any
 
 import aiohttp
@@ -33,6 +38,7 @@ BUSY = {429, 503}  # the server has too much to do
 AGAIN = {*BUSY, 502, 504}  # any other error would only come back
 KEPT_S = 60.0  # an idle connection
 SMALL_BYTES = 1 << 16  # aiohttp sends bytes quicker than a file, and warns when they are many
+ID = "x-request-id"
 MOST_READ, MOST_WORDS = 10_000, 300  # characters of a server's own: looked at, and told
 
 
@@ -78,6 +84,8 @@ class Http:
         self._headers, self._query = Secrets(headers or {}), Secrets(query or {})
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
+        self._named = any(name.lower() == ID for name in headers or {})  # by the caller, all alike
+        self._own, self._count = f"{uuid.uuid4().hex}-", count()
         self.pace = Pace(max_qps)
         self.seconds: list[float] = []
         self.attempt_seconds: list[float] = []
@@ -175,10 +183,15 @@ class Http:
         if self._query.secrets:
             url = url.update_query(self._query.filled())
         data = io.BytesIO(body) if body is not None and len(body) > SMALL_BYTES else body
-        sent = {**(headers or {}), **self._headers.filled()} if self._headers.secrets else headers
+        own = {} if self._named else {ID: f"{self._own}{next(self._count)}"}
+        sent = {**(headers or {}), **own, **self._headers.filled()}
         async with self._session.request(
             method, url, data=data, headers=sent, allow_redirects=False
         ) as response:
+            told = response.headers.get(ID, "")
+            if told.startswith(self._own) and told != own.get(ID):  # a gateway may put its own there
+                response.close()
+                raise aiohttp.ClientPayloadError("the answer to another request came")
             return Reply(url, response.status, response.headers, await _read(response))
 
     def _failed(self, reply: Reply) -> EndpointError:

@@ -1,0 +1,148 @@
+"""The parts that we use of custom resources, whose schemas come with their operators: nothing else passes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+Count = Annotated[int, Field(ge=0)]
+Duration = Annotated[str, Field(pattern=r"^\d+(ms|s|m|h)$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
+
+
+class _Metadata(_Strict):
+    name: str
+    namespace: str | None = None
+    labels: dict[str, str]
+    annotations: dict[str, str] | None = None
+
+
+class _Reference(_Strict):
+    api_version: str
+    kind: str
+    name: str
+
+
+class _Fallback(_Strict):  # KEDA 2.17 and later
+    failure_threshold: Count
+    replicas: Count
+    behavior: Literal["static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower"]
+
+
+class _Queried(_Strict):
+    server_address: str
+    query: str
+    threshold: Annotated[str, Field(pattern=r"^\d+$")]
+    ignore_null_values: Literal["true", "false"]
+
+
+class _Share(_Strict):
+    value: Annotated[str, Field(pattern=r"^\d+$")]
+
+
+class _Prometheus(_Strict):
+    type: Literal["prometheus"]
+    name: str
+    metric_type: Literal["AverageValue", "Value"]
+    metadata: _Queried
+
+
+class _Cpu(_Strict):
+    type: Literal["cpu"]
+    metric_type: Literal["Utilization", "AverageValue"]
+    metadata: _Share
+
+
+class _Scaling(_Strict):
+    scale_target_ref: _Reference
+    min_replica_count: Count
+    max_replica_count: Count
+    polling_interval: Count
+    fallback: _Fallback
+    advanced: dict[Literal["horizontalPodAutoscalerConfig"], Any]  # Kubernetes's own `behavior` is in it
+    triggers: list[Annotated[_Prometheus | _Cpu, Field(discriminator="type")]]
+
+
+class ScaledObject(_Strict):
+    api_version: Literal["keda.sh/v1alpha1"]
+    kind: Literal["ScaledObject"]
+    metadata: _Metadata
+    spec: _Scaling
+
+
+class _Selector(_Strict):
+    match_labels: dict[str, str]
+
+
+class _Endpoint(_Strict):
+    port: str
+    path: str
+    interval: Duration
+    scrape_timeout: Duration
+
+
+class _Monitoring(_Strict):
+    selector: _Selector
+    endpoints: list[_Endpoint]
+    sample_limit: Count
+
+
+class ServiceMonitor(_Strict):
+    api_version: Literal["monitoring.coreos.com/v1"]
+    kind: Literal["ServiceMonitor"]
+    metadata: _Metadata
+    spec: _Monitoring
+
+
+class _Format(_Strict):
+    name: str
+    version: str
+    auto_select: bool = False
+
+
+class _Runtime(_Strict):
+    annotations: dict[str, str]
+    supported_model_formats: list[_Format]
+    protocol_versions: list[Literal["v1", "v2", "grpc-v1", "grpc-v2"]]
+    multi_model: bool
+    containers: list[Any]  # Kubernetes's own, as are the volumes: the test looks at them as at a Pod
+    volumes: list[Any]
+
+
+class ServingRuntime(_Strict):
+    api_version: Literal["serving.kserve.io/v1alpha1"]
+    kind: Literal["ServingRuntime"]
+    metadata: _Metadata
+    spec: _Runtime
+
+
+class _Model(_Strict):
+    model_format: _Format
+    protocol_version: Literal["v1", "v2", "grpc-v1", "grpc-v2"]
+    runtime: str
+    storage_uri: Annotated[str, Field(pattern=r"^(pvc|s3|gs|hf|https)://")]
+
+
+class _Predictor(_Strict):
+    min_replicas: Count
+    max_replicas: Count
+    automount_service_account_token: bool
+    termination_grace_period_seconds: Count
+    model: _Model
+
+
+class InferenceService(_Strict):
+    api_version: Literal["serving.kserve.io/v1beta1"]
+    kind: Literal["InferenceService"]
+    metadata: _Metadata
+    spec: dict[Literal["predictor"], _Predictor]
+
+
+_MODELS: Sequence[type[BaseModel]] = (ScaledObject, ServiceMonitor, ServingRuntime, InferenceService)
+CUSTOM: Mapping[str, type[BaseModel]] = {model.__name__: model for model in _MODELS}
