@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 3000
 URL ?= http://127.0.0.1:$(PORT)
+SLO_MS ?= 500
 BIN := .venv/bin
 # The carriers' own requirements are left out on purpose; pip need not warn of it.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts
@@ -56,10 +57,8 @@ fuzz: .venv/ready-dev .venv-fuzz/ready ## Feed half a million broken inputs to w
 soak: .venv/ready-dev ## Half an hour of everything at once on a live service (QUICK=1: 2 minutes); runs/soak/serving.json
 	$(BIN)/python -m tests.fuzz.soak
 
-load: .venv/ready-load ## Load a running service (URL=...) with Locust; CSV and HTML in runs/load
-	mkdir -p runs/load
-	$(BIN)/locust -f deploy/load/locustfile.py --headless --host $(URL) -u 4 -r 4 -t 20s \
-		--csv runs/load/load --html runs/load/load.html --only-summary
+load: .venv/ready-load ## Find the highest rate a running service (URL=...) serves with 99 % within SLO_MS=500; runs/load
+	$(BIN)/python -m deploy.load $(URL) --slo-p99-ms $(SLO_MS) --out runs/load
 
 train: .venv/ready-dev ## Train the shipped zoo again from its recorded seeds (about 2 hours on 2 cores)
 	$(BIN)/python -m models.export all --out models/zoo

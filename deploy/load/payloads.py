@@ -1,82 +1,144 @@
-"""What the load sends, what a right answer is, and when a run has kept its promise. No Locust here."""
+"""What the load sends and what a right answer to it is. No Locust here."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
+import orjson
+import simplejpeg
 
 from models.decoding import encode_png
+from models.results import Array
 from models.scenes import scene
 
-__all__ = ["BOUNDARY", "ROUTES", "Body", "Slo", "bodies", "is_near", "verdict", "wrong"]
+__all__ = ["BATCH", "BOUNDARY", "KINDS", "MODELS", "ROUTES", "Ask", "asks", "wrong"]
 
 BOUNDARY = "assay-load-7c1d"
-# route -> the model it asks; every route answers `predictions`
-ROUTES: Mapping[str, str] = {
-    "/classify": "digits",
-    "/detect": "scenes-detector",
-    "/segment": "scenes-segmenter",
-}
+BATCH = 8
+ROUTES = ("/classify", "/detect", "/segment")
+MODELS = ("digits", "scenes-detector", "scenes-segmenter")  # whom the routes ask, unless told otherwise
+KINDS = ("png", "jpeg", "batch", "tensor", "file", "bad")
+LENGTH = "inference-header-content-length"
+FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY}", "accept-encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """One multipart body, made once and sent often."""
+class Ask:
+    """One request, made once and sent often, and what must come back.
 
+    `images` is how many pictures it carries; `status` and `code` are the right answer's, so that a broken
+    request that is refused as it should be is no failure.
+    """
+
+    name: str
+    path: str
+    headers: Mapping[str, str]
     data: bytes
     images: int
+    status: int = 200
+    code: str = ""
 
 
-def bodies(count: int, *, seed: int, images: Sequence[int] = (1, 1, 1, 4)) -> list[Body]:
-    """Bodies of one or several procedural pictures, the same for the same seed."""
-    rng = np.random.default_rng(seed)
+def asks(route: str, model: str, kind: str, *, count: int, seed: int) -> list[Ask]:
+    """`count` requests of one kind to one route's model, the same for the same seed.
+
+    Kinds: `png`, `jpeg` (one picture, small or of some 600 pixels), `batch` (`BATCH` pictures), `tensor` (raw
+    uint8 pictures over /v2), `file` (a JPEG as the whole body over /v2), `bad` (refused in six ways).
+    """
+    pictures = _pictures(count, seed)
+    if kind == "bad":
+        return [_bad(i, route, model, picture) for i, picture in enumerate(pictures)]
+    name, path, infer = f"{route} {kind}", f"{route}?model={model}", f"/v2/models/{model}/infer"
     made = []
-    for _ in range(count):
-        pictures = [encode_png(scene(int(i)).image) for i in rng.integers(0, 1000, rng.choice(images))]
-        head = f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="image"; filename="i.png"\r\n\r\n'
-        parts = [part for picture in pictures for part in (head.encode(), picture, b"\r\n")]
-        made.append(Body(b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()]), len(pictures)))
+    for i, picture in enumerate(pictures):
+        if kind == "png":
+            made.append(Ask(name, path, FORM, _form([encode_png(picture)]), 1))
+        elif kind == "jpeg":
+            made.append(Ask(name, path, FORM, _form([_jpeg(_grown(picture) if i % 2 else picture)]), 1))
+        elif kind == "batch":
+            made.append(Ask(name, path, FORM, _form([encode_png(picture)] * BATCH), BATCH))
+        elif kind == "file":
+            headers = {"content-type": "image/jpeg", "accept-encoding": "identity"}
+            made.append(Ask(f"/v2{name}", infer, headers, _jpeg(picture), 1))
+        else:
+            made.append(_tensor(f"/v2{name}", infer, picture))
     return made
 
 
-def wrong(status: int, answer: Any, images: int) -> str | None:
+@cache
+def _pictures(count: int, seed: int) -> list[Array]:
+    """Procedural pictures; drawing is slow, so that all kinds and routes share them."""
+    rng = np.random.default_rng(seed)
+    return [scene(int(i)).image for i in rng.integers(0, 1000, count)]
+
+
+def _jpeg(picture: Array) -> bytes:
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=90))
+
+
+def _grown(picture: Array) -> Array:
+    return picture.repeat(4, axis=0).repeat(4, axis=1)
+
+
+def _form(files: Sequence[bytes], field: str = "image") -> bytes:
+    head = f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="{field}"; filename="i"\r\n\r\n'
+    parts = [part for file in files for part in (head.encode(), file, b"\r\n")]
+    return b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
+
+
+def _tensor(name: str, path: str, picture: Array, *, cut: int = 0) -> Ask:
+    """Raw pixels over /v2; with `cut`, that many bytes are missing."""
+    raw = np.ascontiguousarray(picture).tobytes()
+    sized = {"binary_data_size": len(raw) - cut}
+    head = orjson.dumps(
+        {
+            "inputs": [
+                {"name": "images", "datatype": "UINT8", "shape": [1, *picture.shape], "parameters": sized}
+            ]
+        }
+    )
+    headers = {
+        "content-type": "application/octet-stream",
+        "accept-encoding": "identity",
+        LENGTH: str(len(head)),
+    }
+    return Ask(name, path, headers, head + raw[: len(raw) - cut], 1)
+
+
+def _bad(number: int, route: str, model: str, picture: Array) -> Ask:
+    """The `number`th way to be refused, round and round."""
+    path, png = f"{route}?model={model}", encode_png(picture)
+    ways = [
+        (path, _form([png[: len(png) // 3]]), 422, "undecodable_image"),
+        (path, _form([b"no picture at all"]), 422, "undecodable_image"),
+        (path, _form([]), 422, "no_image"),
+        (f"{route}?model=no-such-model", _form([png]), 404, "unknown_model"),
+        (f"{path}&version=nine", _form([png]), 422, "bad_parameter"),
+    ]
+    name = f"{route} bad"
+    if number % (len(ways) + 1) == len(ways):
+        short = _tensor(name, f"/v2/models/{model}/infer", picture, cut=7)
+        return Ask(short.name, short.path, short.headers, short.data, 0, 400, "bad_tensor")
+    where, data, status, code = ways[number % (len(ways) + 1)]
+    return Ask(name, where, FORM, data, 0, status, code)
+
+
+def wrong(ask: Ask, status: int, answer: Any) -> str | None:
     """What is wrong with an answer; None when it is right. A wrong answer under load is a failure."""
-    if status != 200:
-        return f"{status} {answer.get('code', '') if isinstance(answer, dict) else ''}".strip()
-    told = answer.get("predictions") if isinstance(answer, dict) else None
-    if not isinstance(told, list) or len(told) != images:
-        return f"{images} predictions expected, got {len(told) if isinstance(told, list) else 'none'}"
+    told = answer if isinstance(answer, dict) else {}
+    code = str(told.get("code", ""))
+    if (status, code if ask.code else "") != (ask.status, ask.code):
+        expected = f"{ask.status} {ask.code}".strip()
+        return f"{expected} expected, got {f'{status} {code}'.strip()}"
+    if ask.status != 200:
+        return None
+    if ask.path.startswith("/v2"):
+        return None if told.get("outputs") else "outputs expected, got none"
+    rows = told.get("predictions")
+    if not isinstance(rows, list) or len(rows) != ask.images:
+        return f"{ask.images} predictions expected, got {len(rows) if isinstance(rows, list) else 'none'}"
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class Slo:
-    """What is promised: the 99th percentile of latency, and the share of failures."""
-
-    p99_ms: float
-    error_share: float
-
-
-def verdict(slo: Slo, *, requests: int, failures: int, p99_ms: float) -> str | None:
-    """Why the promise is broken; None when it is kept. No requests at all is a broken promise."""
-    if requests == 0:
-        return "no request was sent"
-    if failures / requests > slo.error_share:
-        return f"{failures} of {requests} requests failed; at most {slo.error_share:g} of them may"
-    if p99_ms > slo.p99_ms:
-        return f"99 % took up to {p99_ms:g} ms; at most {slo.p99_ms:g} ms was promised"
-    return None
-
-
-def is_near(host: str) -> bool:
-    """True for this machine: load is never sent elsewhere by accident."""
-    name = urlsplit(host).hostname or ""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
