@@ -19,7 +19,7 @@ from eval.attacks.results import AttackResult, Outcome, result_of
 from eval.attacks.talk import Talk
 from eval.endpoint import Endpoint
 from eval.errors import BudgetExceeded, EndpointError, EvalError
-from eval.silence import Silence
+from eval.silence import Silence, answered
 from models.results import Array, Result
 
 __all__ = ["Limits", "Progress", "attack_all"]
@@ -202,21 +202,9 @@ class _Wave:
         return [(talk, slot) for talk, slot in taken if not talk.over]
 
     async def _request(self, batch: list[Slot]) -> Asked:
-        """What is asked together and gets no answer is asked again one by one."""
-        if not batch or self._silence.over:
-            return [(slot, None) for slot in batch]
         self._queries += len(batch)
-        try:
-            answers = await self._endpoint.predict([talk.asking[slot] for talk, slot in batch])
-            if len(answers) != len(batch):
-                raise EndpointError(f"there must be {len(batch)} answers, one an image, got {len(answers)}")
-        except EndpointError as error:
-            self._silence.failed(error)
-            if len(batch) == 1:
-                return [(batch[0], None)]
-            return [found for slot in batch for found in await self._request([slot])]
-        self._silence.heard()
-        return list(zip(batch, answers, strict=True))
+        pictures = [talk.asking[slot] for talk, slot in batch]
+        return list(zip(batch, await answered(self._endpoint.predict, pictures, self._silence), strict=True))
 
     def _hear(self, told: Asked) -> None:
         """Judge answers, write them down, and let those go on whose turn is complete."""

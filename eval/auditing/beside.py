@@ -18,13 +18,12 @@ from eval.auditing.subject import Subject
 from eval.collect import misfit
 from eval.data.dataset import Dataset
 from eval.endpoint import Endpoint
-from eval.errors import EndpointError
 from eval.metrics.corruption import Reference
 from eval.packed import pack, unpack
 from eval.pool import Pace
 from eval.recorded import Request
 from eval.remote.access import endpoint_of, target_of
-from eval.silence import Silence
+from eval.silence import Silence, answered
 from eval.target import name_of
 from models.results import Result
 
@@ -65,21 +64,14 @@ class Beside:
     async def _each(
         self, subject: Subject, places: Sequence[int], silence: Silence
     ) -> list[tuple[int, Result]]:
-        """Those with an answer that can be scored; what fails together is asked one by one."""
-        if silence.over:
-            return []
-        try:
-            answers = await self.endpoint.predict([subject.images[place] for place in places])
-            if len(answers) != len(places):
-                raise EndpointError(f"there must be {len(places)} answers, one an image, got {len(answers)}")
-        except EndpointError as error:
-            silence.failed(error)
-            if len(places) == 1:
-                return []
-            return [one for place in places for one in await self._each(subject, [place], silence)]
-        silence.heard()
+        """Those with an answer that can be scored."""
+        answers = await answered(self.endpoint.predict, [subject.images[place] for place in places], silence)
         classes, rows = len(self.data.labels), zip(places, answers, strict=True)
-        return [(place, one) for place, one in rows if not misfit(one, subject.truths[place], classes)]
+        return [
+            (place, one)
+            for place, one in rows
+            if one is not None and not misfit(one, subject.truths[place], classes)
+        ]
 
     async def worn(self) -> tuple[Corrupted | None, Reference | None]:
         """The model under corruption, and by whose errors mCE divides."""

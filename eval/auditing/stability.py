@@ -15,9 +15,8 @@ import numpy as np
 from eval.attacks.base import draws
 from eval.attacks.results import MOST_ERRORS
 from eval.endpoint import Endpoint
-from eval.errors import EndpointError
 from eval.metrics.intervals import clopper_pearson
-from eval.silence import Silence
+from eval.silence import Silence, answered
 from models.results import Array, Classification
 
 __all__ = ["ABSTAINS", "Smoothing", "Stability", "join", "lower_bound", "radius_of", "stability"]
@@ -267,22 +266,8 @@ class _Asking:
         return counts
 
     async def _labels(self, pictures: Sequence[Array]) -> list[int]:
-        """What is asked together and gets no answer is asked again one by one."""
-        if self.silence.over:
-            return [UNANSWERED] * len(pictures)
-        try:
-            answers = await self.endpoint.predict(pictures)
-            if len(answers) != len(pictures):
-                raise EndpointError(
-                    f"there must be {len(pictures)} answers, one an image, got {len(answers)}"
-                )
-        except EndpointError as error:
-            self.silence.failed(error)
-            if len(pictures) == 1:
-                return [UNANSWERED]
-            return [label for one in pictures for label in await self._labels([one])]
-        self.silence.heard()
-        return [answer.label for answer in answers]
+        answers = await answered(self.endpoint.predict, pictures, self.silence)
+        return [UNANSWERED if answer is None else answer.label for answer in answers]
 
     def _noisy(self, asked: Sequence[tuple[int, int]]) -> list[Array]:
         pictures = []

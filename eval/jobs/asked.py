@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -135,9 +136,9 @@ class Sided(Asked):
     concurrency: AtOnce | None = None
 
     @property
+    @abstractmethod
     def sides(self) -> list[Side]:
         """In the order of the command."""
-        raise NotImplementedError
 
     @model_validator(mode="after")
     def _live_sides_can_be_asked(self) -> Self:
