@@ -14,8 +14,9 @@ from eval.attacks.goals.classification import untargeted
 from eval.attacks.results import worst_case
 from eval.attacks.tables import ATTACKS
 from eval.attacks.wave import Limits, attack_all
+from eval.auditing.corrupted import corrupted
 from eval.collect import ask_all
-from eval.corruptions.tables import QUICK, SEVERITIES, corrupt
+from eval.corruptions.tables import QUICK
 from eval.data.dataset import Dataset
 from eval.errors import EndpointError
 from eval.metrics.base import Score
@@ -118,22 +119,18 @@ async def robustness(target: Target, data: Dataset, plan: Plan) -> Robust:
     samples = list(data)
     images, truth = [decode(sample.file) for sample in samples], [int(str(s.expected)) for s in samples]
     async with endpoint_of(target, f"optimise-{target.model}-{target.version}") as endpoint:
+        limits = Limits(plan.budget)
         ask = partial(
             attack_all, endpoint=endpoint, images=images, goals=untargeted(truth), samples=data.ids,
-            threat=Threat("linf", plan.epsilon), limits=Limits(plan.budget), seed=plan.seed,
+            threat=Threat("linf", plan.epsilon), limits=limits, seed=plan.seed,
         )  # fmt: skip
         results = [await ask(ATTACKS[name]) for name in ATTACKED_WITH]
         if not all(result.valid for result in results):
             raise EndpointError("over 1 % of the attacked pictures got no answer")
-        right = []
-        for name in QUICK:
-            for severity in SEVERITIES:
-                worn = [
-                    corrupt(image, name, severity, seed=plan.seed, sample=sample)
-                    for image, sample in zip(images, data.ids, strict=True)
-                ]
-                for start in range(0, len(worn), plan.batch):
-                    answers = await endpoint.predict(worn[start : start + plan.batch])
-                    labels = truth[start : start + plan.batch]
-                    right += [a.label == label for a, label in zip(answers, labels, strict=True)]
-    return Robust(worst_case(results), float(np.mean(right)))
+        worn = await corrupted(
+            endpoint, data, QUICK, seed=plan.seed, batch=plan.batch, in_flight=limits.in_flight
+        )
+    if not worn.valid:
+        raise EndpointError("over 1 % of the corrupted pictures got no answer")
+    shares = [one.score.value for row in worn.worn.values() for one in row if one.score.value is not None]
+    return Robust(worst_case(results), float(np.mean(shares)))
