@@ -1,12 +1,13 @@
-"""Reads a body: bounded in bytes, time and memory, before and after decompression."""
+"""Reads a body: bounded in bytes, time and memory, before and after decompression; intact if it says so."""
 
 from __future__ import annotations
 
 import asyncio
 import zlib
 
+from models.digest import DIGEST, is_intact
 from service.calls import Call
-from service.errors import BadRequest, OutOfMemory, SlowBody, TooLarge, UnsupportedBody
+from service.errors import BadRequest, DigestMismatch, OutOfMemory, SlowBody, TooLarge, UnsupportedBody
 from service.settings import ServiceSettings
 
 __all__ = ["Memory", "read_body"]
@@ -35,7 +36,7 @@ class Memory:
 
 
 async def read_body(call: Call, settings: ServiceSettings, memory: Memory) -> bytes:
-    """The whole body, decompressed; refused as soon as it is known to be too large.
+    """The whole body, as its digest says and decompressed; refused as soon as it is known to be too large.
 
     Raises:
         ServiceError: 400, 408, 413, 415 or 503.
@@ -52,6 +53,8 @@ async def read_body(call: Call, settings: ServiceSettings, memory: Memory) -> by
                 body = await _received(call, limit, memory)
     except TimeoutError as late:
         raise SlowBody(f"the body must arrive within {settings.timeout_s:g} s") from late
+    if not await is_intact(call.text(DIGEST.encode()), body):
+        raise DigestMismatch("the body is not the one its Content-Digest is of; send it again")
     encoding = call.text(b"content-encoding").strip().lower()
     if encoding in ("", "identity"):
         return body

@@ -10,6 +10,7 @@ are API; the words are not.
 * ServiceError             500 internal
   - BadRequest             400 bad_request
     + BadTensor            400 bad_tensor
+    + DigestMismatch       400 digest_mismatch
   - NoKey                  401 no_key
   - NotAllowed             403 not_allowed
   - UnknownModel           404 unknown_model
@@ -48,6 +49,7 @@ __all__ = [
     "BadParameter",
     "BadRequest",
     "BadTensor",
+    "DigestMismatch",
     "Expired",
     "HeadersTooLarge",
     "ImageTooLarge",
@@ -96,6 +98,12 @@ class BadTensor(BadRequest):
     """A tensor is not what it says it is, or not what the model takes."""
 
     code = "bad_tensor"
+
+
+class DigestMismatch(BadRequest):
+    """The body is not the one its Content-Digest is of: it was changed on the way, so send it again."""
+
+    code, retry_after_s = "digest_mismatch", 0
 
 
 class NoKey(ServiceError):

@@ -19,6 +19,7 @@ from typing import Any
 from starlette.datastructures import Headers as HeaderView
 from starlette.datastructures import MutableHeaders
 
+from models.digest import DIGEST, WANT, digest_of, wanted_of
 from service.calls import App, Call, Message, Receive, Reply, Scope, Send, error_reply
 from service.errors import NotReady, ServiceError, restated
 from service.logs import get_log
@@ -72,7 +73,7 @@ class Edge:
         began = time.monotonic()
         timeout_s = running.settings.timeout_s if running is not None else 30.0
         call = Call(scope, receive, request_id, began + timeout_s, headers)
-        answer = _Answer(send, request_id, closing=running is not None and running.drain.began)
+        answer = _Answer(send, call, closing=running is not None and running.drain.began)
         self._in_flight += 1
         try:
             await self._answered(running, call, answer)
@@ -149,8 +150,10 @@ class Edge:
 class _Answer:
     """Sends a reply of ours, or passes somebody else's on; error bodies are held back and restated."""
 
-    def __init__(self, send: Send, request_id: str, *, closing: bool) -> None:
-        self._send, self._request_id, self._closing = send, request_id, closing
+    def __init__(self, send: Send, call: Call, *, closing: bool) -> None:
+        self._send, self._request_id, self._closing = send, call.request_id, closing
+        # The content of an answer to HEAD is empty, and no digest of that is worth a line.
+        self._digest = wanted_of(call.text(WANT.encode())) if call.method != "HEAD" else None
         self._held: Message | None = None
         self._body = b""
         self.started = False
@@ -165,6 +168,8 @@ class _Answer:
             (b"content-length", b"%d" % len(reply.body)),
             (b"x-request-id", self._request_id.encode()),
         ]
+        if self._digest is not None:
+            headers.append((DIGEST.encode(), (await digest_of(reply.body, self._digest)).encode()))
         if reply.close or self._closing:
             headers.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -177,22 +182,31 @@ class _Answer:
             headers["x-request-id"] = self._request_id
             if self._closing:
                 headers["connection"] = "close"
-            if self.status >= 400:
+            if self.status >= 400 or self._digest is not None:
                 self._held = message
                 return
             self.started = True
-        elif self._held is not None:
+        elif self._held is not None and self.status >= 400:
             self._body += message.get("body", b"")
             if not message.get("more_body", False):
                 await self._release(self._held)
             return
+        elif self._held is not None:
+            await self._begin(self._held, None if message.get("more_body") else message.get("body", b""))
+            self._held = None
         await self._send(message)
+
+    async def _begin(self, start: Message, body: bytes | None) -> None:
+        """Send somebody else's head; with a digest, if one is wanted and the body is not still to come."""
+        self.started = True
+        if self._digest is not None and body is not None:
+            MutableHeaders(scope=start)[DIGEST] = await digest_of(body, self._digest)
+        await self._send(start)
 
     async def _release(self, held: Message) -> None:
         error = restated(self.status, self._body)
         if error is None:  # ours already
-            self.started = True
-            await self._send(held)
+            await self._begin(held, self._body)
             await self._send({"type": "http.response.body", "body": self._body})
             return
         reply = error_reply(error, self._request_id)

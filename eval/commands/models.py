@@ -28,6 +28,6 @@ def command(url: str, **options: Any) -> None:
 
     access = access_of(url, options)
     if asyncio.run(kind_of(access)) == "assay":
-        show_models(asyncio.run(describe(url, headers=access.headers)))
+        show_models(asyncio.run(describe(url, timeout_s=access.timeout_s, headers=access.headers)))
     else:
         Console().print(models_table(asyncio.run(listed(access))))

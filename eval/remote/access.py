@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 from yarl import URL
 
-from eval.errors import EndpointError, EvalError, Gone
-from eval.remote.assay import AssayEndpoint, describe
+from eval.errors import EndpointError, EvalError
+from eval.remote.assay import AssayEndpoint, NotAssay, describe
 from eval.remote.endpoint import LiveEndpoint
 from eval.remote.http import Http
 from eval.remote.oip import OipEndpoint
@@ -23,8 +23,6 @@ from eval.target import Access, Kind, Target, choose
 from models.card import ModelCard
 
 __all__ = ["card_of", "endpoint_of", "kind_of", "target_of"]
-
-LOOK_S = 10.0  # until an endpoint that is only looked at is given up
 
 
 async def target_of(access: Access | str, model: str | None, number: int | None) -> Target:
@@ -40,7 +38,9 @@ async def target_of(access: Access | str, model: str | None, number: int | None)
         return _templated(access, model, number)
     if access.kind == "oip":
         return await _oip(access, model, number)
-    return choose(access, await describe(access.url, headers=access.headers), model, number)
+    return choose(
+        access, await describe(access.url, timeout_s=access.timeout_s, headers=access.headers), model, number
+    )
 
 
 def endpoint_of(target: Target, run: str | None = None) -> LiveEndpoint[Any]:
@@ -106,13 +106,11 @@ async def kind_of(access: Access) -> Kind:
         return "template"
     Secrets(access.headers).filled()  # what is wrong with a header is wrong with every protocol
     try:
-        await describe(access.url, headers=access.headers)
+        await describe(access.url, timeout_s=access.timeout_s, headers=access.headers)
         return "assay"
-    except Gone:
-        raise
-    except EndpointError as first:
+    except NotAssay as first:
         try:
-            async with Http(headers=access.headers, timeout_s=LOOK_S) as http:
+            async with Http(headers=access.headers, timeout_s=access.timeout_s) as http:
                 await server_of(http, access.url)
             return "oip"
         except EndpointError as second:
@@ -132,7 +130,7 @@ def _templated(access: Access, model: str | None, number: int | None) -> Target:
 
 async def _oip(access: Access, model: str | None, number: int | None) -> Target:
     card = card_of(access.card)
-    async with Http(headers=access.headers, timeout_s=LOOK_S) as http:
+    async with Http(headers=access.headers, timeout_s=access.timeout_s) as http:
         found, version = await chosen(http, access.url, model, number)
     claims = {claim.metric: (claim.value, claim.data) for claim in card.claims}
     told = replace(access, told=card.model_dump_json())

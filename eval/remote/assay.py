@@ -14,15 +14,16 @@ from yarl import URL
 
 from eval.errors import EndpointError, Refused
 from eval.remote.endpoint import Answer, LiveEndpoint, pixels_of
-from eval.remote.http import Http, words_of
+from eval.remote.http import Http
 from eval.remote.oip import OipEndpoint
 from eval.remote.protocol import server_of
+from eval.remote.reply import AGAIN, words_of
 from eval.remote.template_body import form_of
 from models.card import TaskName
 from models.results import Array, Result
 from models.wire import results_of
 
-__all__ = ["AssayEndpoint", "describe", "is_ready"]
+__all__ = ["AssayEndpoint", "NotAssay", "describe", "is_ready"]
 
 ROUTES: dict[TaskName, str] = {"classification": "classify", "detection": "detect", "segmentation": "segment"}
 ASK: dict[TaskName, dict[str, str]] = {
@@ -59,8 +60,8 @@ class AssayEndpoint(LiveEndpoint[Answer]):
     ) -> None:
         super().__init__(Http(headers=headers, timeout_s=timeout_s, max_qps=max_qps), classes)
         named = {"model": model, "version": None if version is None else str(version)}
-        self._task = task
-        parameters = {**ASK[task], **{k: v for k, v in named.items() if v is not None}}
+        self._task, self._named = task, {k: v for k, v in named.items() if v is not None}
+        parameters = {**ASK[task], **self._named}
         self._url = URL(f"{url.rstrip('/')}/{ROUTES[task]}").with_query(parameters)
         self._raw: OipEndpoint[Answer] | None = None
         if model is not None:  # the protocol has no address for the only model there is
@@ -103,10 +104,13 @@ class AssayEndpoint(LiveEndpoint[Answer]):
     async def _answers(self, files: Sequence[bytes]) -> Sequence[Result]:
         body, kind = form_of(files, "image", typed=False)
         reply = await self.http.ask(self._url, body, {"content-type": kind}, images=len(files))
+        where, told = self._url.with_query(None), reply.json()
+        for key, name in self._named.items():  # a gateway may send us elsewhere
+            if isinstance(told, dict) and str(told.get(key, name)) != name:
+                raise EndpointError(f"{where} must answer as {key} {name}, got {str(told[key])[:40]!r}")
         try:
-            return results_of(reply.json(), self._task, [pixels_of(file) for file in files])
+            return results_of(told, self._task, [pixels_of(file) for file in files])
         except ValueError as error:
-            where = self._url.with_query(None)
             raise EndpointError(f"{where} gave an answer that cannot be read: {error}") from error
 
 
@@ -123,21 +127,28 @@ def _parts(images: Sequence[Array]) -> list[Sequence[Array]]:
     return list(parts)
 
 
+class NotAssay(EndpointError):
+    """Somebody answers there, but not as a service of ours: another protocol may be spoken."""
+
+
 async def describe(
-    url: str, *, timeout_s: float = 10.0, headers: Mapping[str, str] | None = None
+    url: str, *, timeout_s: float = 60.0, headers: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """What the service serves: `GET /models`, one object a version.
 
     Raises:
-        EndpointError: nobody answers there, or it is not an Assay service.
+        NotAssay: it is not an Assay service.
+        EndpointError: nobody answers there.
     """
     where = f"{url.rstrip('/')}/models"
     async with Http(headers=headers, timeout_s=timeout_s) as http:
-        reply = await http.look(URL(where))
+        reply = await http.get(URL(where), AGAIN)
     told = reply.json() if reply.status == 200 else None
     if not isinstance(told, dict) or not isinstance(told.get("models"), list):
-        words = f"{reply.status} {words_of(reply)}" if reply.status in (401, 403) else str(reply.status)
-        raise EndpointError(f"{where} answered {words}; is it an Assay service?")
+        words = {200: " without a list of models", 401: f" {words_of(reply)}", 403: f" {words_of(reply)}"}
+        raise NotAssay(
+            f"{where} answered {reply.status}{words.get(reply.status, '')}; is it an Assay service?"
+        )
     return cast("list[dict[str, Any]]", told["models"])
 
 

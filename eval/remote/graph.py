@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eval.errors import EndpointError
-from eval.remote.http import Http, words_of
+from eval.remote.http import Http
 from eval.remote.protocol import where
+from eval.remote.reply import words_of
 from eval.remote.tensors import read_outputs, written
 from eval.target import Target
 from models.results import Array

@@ -6,6 +6,9 @@ random part: who waits at the same time is spread by `Pace`, so two runs do the 
 
 Every request has an id. A server that repeats it, as ours does, cannot be misunderstood: where a proxy sends
 an answer twice or late, the next request on that connection would be given the answer to another picture.
+
+Every body has a digest (RFC 9530), and one is asked for of every answer. A server that knows of it, as ours
+does, is never understood to have been asked, or to have answered, what was changed on the way.
 """
 
 from __future__ import annotations
@@ -14,49 +17,32 @@ import asyncio
 import io
 import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from collections.abc import Collection, Mapping
 from itertools import count
-from typing import Any
 
 import aiohttp
-import orjson
 from yarl import URL
 
 from eval.errors import EndpointError, Gone, Refused
+from eval.remote.line import Line, Mistaken
 from eval.remote.pace import Pace
+from eval.remote.reply import BUSY, Reply, is_passing, retry_after, words_of
 from eval.remote.secrets import Secrets
+from eval.remote.words import bare, broken, printable
+from models.digest import DIGEST, WANT, digest_of, is_intact
 
-__all__ = ["Http", "Reply", "printable", "words_of"]
+__all__ = ["Http"]
 
 MOST_ANSWER_BYTES = 256_000_000  # a hostile server must not fill our memory
 ATTEMPTS = 5
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 10.0
-BUSY = {429, 503}  # the server has too much to do
-AGAIN = {*BUSY, 502, 504}  # any other error would only come back
+LOOK_S = 10.0  # for which an attempt to look at a server may last at least, if a request may
 KEPT_S = 60.0  # an idle connection
 SMALL_BYTES = 1 << 16  # aiohttp sends bytes quicker than a file, and warns when they are many
 ID = "x-request-id"
-MOST_READ, MOST_WORDS = 10_000, 300  # characters of a server's own: looked at, and told
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back."""
-
-    url: URL
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        """The body, parsed; None where it is no JSON."""
-        try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError:
-            return None
+WANTED = "sha-256=1"
+MOST_WORDS = 300  # characters of a server's own that are told
 
 
 class Http:
@@ -82,26 +68,28 @@ class Http:
         max_qps: float | None = None,
     ) -> None:
         self._headers, self._query = Secrets(headers or {}), Secrets(query or {})
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._session: aiohttp.ClientSession | None = None
+        self._timeout_s = timeout_s
+        self._line = Line(self._made)
         self._named = any(name.lower() == ID for name in headers or {})  # by the caller, all alike
         self._own, self._count = f"{uuid.uuid4().hex}-", count()
         self.pace = Pace(max_qps)
         self.seconds: list[float] = []
         self.attempt_seconds: list[float] = []
 
-    async def __aenter__(self) -> Http:
-        self._session = aiohttp.ClientSession(
+    def _made(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=self._timeout,
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
             headers=self._headers.plain,
         )
+
+    async def __aenter__(self) -> Http:
+        await self._line.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._line.__aexit__()
 
     @property
     def plain_query(self) -> Mapping[str, str]:
@@ -128,7 +116,7 @@ class Http:
         failure = EndpointError(f"{bare(url)} did not answer: no attempt was made")
         for attempt in range(ATTEMPTS):
             if attempt:
-                await asyncio.sleep(min(max(FIRST_WAIT_S * 2 ** (attempt - 1), asked_s), LONGEST_WAIT_S))
+                await asyncio.sleep(_pause(attempt, asked_s))
             at, asked_s = await self.pace.turn(images), 0.0
             began = began or at
             try:
@@ -141,8 +129,8 @@ class Http:
                     if images:
                         self.seconds.append(at + seconds - began)
                     return reply
-                failure, asked_s = self._failed(reply), _retry_after(reply.headers)
-                if reply.status not in AGAIN:
+                failure, asked_s = self._failed(reply), retry_after(reply.headers)
+                if not is_passing(reply):
                     raise failure
                 if reply.status in BUSY:
                     self.pace.busy(at)
@@ -175,34 +163,69 @@ class Http:
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise self._broken(url, error) from error
 
+    async def get(self, url: URL, again: Collection[int] = frozenset()) -> Reply:
+        """Whatever is answered, with any status; asked for as a request is, but in the time of one attempt.
+
+        Args:
+            again: statuses for which it is asked for again while there is time.
+
+        Raises:
+            Gone: no connection could be made.
+            EndpointError: no answer, or more than we take.
+        """
+        until, attempts = time.perf_counter() + self._timeout_s, 0
+        while True:
+            seconds = min(until - time.perf_counter(), max(LOOK_S, self._timeout_s / ATTEMPTS))
+            attempts, asked_s = attempts + 1, 0.0
+            told: Reply | EndpointError
+            try:
+                async with asyncio.timeout(seconds):
+                    told = await self._once("GET", url, None, None)
+                if told.status not in again:
+                    return told
+                asked_s = retry_after(told.headers)
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                told = self._broken(url, error, seconds)
+                if isinstance(error, ValueError):  # what we would send
+                    raise told from error
+            pause = _pause(attempts, asked_s)
+            if attempts == ATTEMPTS or time.perf_counter() + pause >= until:
+                if isinstance(told, EndpointError):
+                    raise told
+                return told
+            await asyncio.sleep(pause)
+
     async def _once(
         self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str] | None
     ) -> Reply:
-        if self._session is None:
-            raise RuntimeError("the endpoint must be entered first: `async with ... as endpoint`")
         if self._query.secrets:
             url = url.update_query(self._query.filled())
         data = io.BytesIO(body) if body is not None and len(body) > SMALL_BYTES else body
         own = {} if self._named else {ID: f"{self._own}{next(self._count)}"}
-        sent = {**(headers or {}), **own, **self._headers.filled()}
-        async with self._session.request(
-            method, url, data=data, headers=sent, allow_redirects=False
-        ) as response:
+        whole = {WANT: WANTED} if body is None else {WANT: WANTED, DIGEST: await digest_of(body)}
+        sent = {**(headers or {}), **own, **whole, **self._headers.filled()}
+        async with (
+            self._line.taken() as session,
+            session.request(method, url, data=data, headers=sent, allow_redirects=False) as response,
+        ):
             told = response.headers.get(ID, "")
             if told.startswith(self._own) and told != own.get(ID):  # a gateway may put its own there
                 response.close()
-                raise aiohttp.ClientPayloadError("the answer to another request came")
-            return Reply(url, response.status, response.headers, await _read(response))
+                raise Mistaken("the answer to another request came")
+            reply = Reply(url, response.status, response.headers, await _read(response))
+            # What came compressed is not what the digest is of, and has a checksum of its own.
+            unpacked = "content-encoding" in response.headers
+            if not unpacked and not await is_intact(response.headers.get(DIGEST, ""), reply.body):
+                raise Mistaken("the answer was changed on the way")
+            return reply
 
     def _failed(self, reply: Reply) -> EndpointError:
-        kind = Refused if 400 <= reply.status < 500 and reply.status not in AGAIN else EndpointError
+        kind = Refused if 400 <= reply.status < 500 and not is_passing(reply) else EndpointError
         return kind(f"{bare(reply.url)} did not answer: {reply.status} {self._brief(words_of(reply))}")
 
-    def _broken(self, url: URL, error: Exception) -> EndpointError:
-        # Its own words would name the whole address, parameters and all.
-        told = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
-        told = self._brief("" if isinstance(error, aiohttp.InvalidURL) else told)
-        words = f"{bare(url)} did not answer: {type(error).__name__}: {told}"
+    def _broken(self, url: URL, error: Exception, seconds: float | None = None) -> EndpointError:
+        told = broken(error, self._timeout_s if seconds is None else seconds)
+        words = f"{bare(url)} did not answer: {self._brief(told)}"
         if isinstance(error, aiohttp.ClientConnectorError):
             return Gone(f"{words}; is the service running?")
         return EndpointError(words)
@@ -212,14 +235,9 @@ class Http:
         return self._query.hide(self._headers.hide(printable(text)))[:MOST_WORDS]
 
 
-def printable(text: str) -> str:
-    """A server's words, in one line that changes no terminal."""
-    return "".join(c if c.isprintable() else " " for c in text[:MOST_READ])
-
-
-def bare(url: URL) -> str:
-    """The address without what may be secret: user, password, parameters."""
-    return str(url.with_user(None).with_query(None)) if url.absolute else url.path
+def _pause(attempts: int, asked_s: float) -> float:
+    """Seconds to wait after so many attempts, the server asking for some."""
+    return min(max(FIRST_WAIT_S * 2.0 ** (attempts - 1), asked_s), LONGEST_WAIT_S)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -232,25 +250,3 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             )
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def words_of(reply: Reply) -> str:
-    """What a failure says, in any of the usual places."""
-    told = reply.json()
-    for _ in range(2):  # some put an object of their own there
-        if isinstance(told, dict):
-            told = next((told[key] for key in ("error", "detail", "message") if key in told), None)
-    return printable(told) if isinstance(told, str) and told else "without a readable error"
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds to wait; from a date, by the server's own clock where it tells. 0 where none is asked for."""
-    value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdecimal():
-        return float(value[:9])
-    try:
-        until = parsedate_to_datetime(value)
-        now = parsedate_to_datetime(headers.get("date", ""))
-        return max(0.0, (until - now).total_seconds())
-    except (TypeError, ValueError):
-        return 0.0

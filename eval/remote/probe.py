@@ -91,7 +91,7 @@ async def _models(http: Http, url: str, names: Sequence[str]) -> list[tuple[Mode
 
 
 async def _assay(http: Http, access: Access, model: str | None) -> Probe:
-    served = await describe(access.url, headers=access.headers)
+    served = await describe(access.url, timeout_s=access.timeout_s, headers=access.headers)
     try:
         told = [
             Described(

@@ -9,7 +9,9 @@ from typing import Any
 from yarl import URL
 
 from eval.errors import EndpointError, EvalError
-from eval.remote.http import Http, Reply, printable
+from eval.remote.http import Http
+from eval.remote.reply import AGAIN, Reply
+from eval.remote.words import printable
 
 __all__ = [
     "BINARY",
@@ -78,7 +80,7 @@ async def server_of(http: Http, url: str) -> Server:
     Raises:
         EndpointError: it does not answer, or not in this protocol.
     """
-    told = _object(await http.look(where(url)))
+    told = _object(await http.get(where(url), AGAIN))
     if told is None or not isinstance(told.get("name"), str):
         raise EndpointError(f"{where(url)} does not speak the Open Inference Protocol v2")
     extensions = told.get("extensions") if isinstance(told.get("extensions"), list) else None
@@ -98,7 +100,7 @@ async def models_of(http: Http, url: str) -> list[str]:
     if isinstance(told, list):
         names = [row.get("name") for row in told if isinstance(row, dict)]
     else:
-        listed = _object(await http.look(where(url, "models"))) or {}
+        listed = _object(await http.get(where(url, "models"), AGAIN)) or {}
         rows = listed.get("models")
         names = list(rows) if isinstance(rows, list) else []
     return sorted({name for name in names if isinstance(name, str) and name.isprintable()})
@@ -111,7 +113,7 @@ async def model_of(http: Http, url: str, name: str, version: str | None = None) 
         EndpointError: it fails, or says what cannot be read.
     """
     at = where(url, "models", name, *(() if version is None else ("versions", version)))
-    reply = await http.look(at)
+    reply = await http.get(at, AGAIN)
     if reply.status in (400, 404):
         return None
     told = _object(reply)
@@ -174,7 +176,7 @@ async def chosen(http: Http, url: str, name: str | None, number: int | None) -> 
 
 async def ready_of(http: Http, url: str, name: str) -> bool:
     """Whether a model is ready; a server that does not say so is believed to be."""
-    reply = await http.look(where(url, "models", name, "ready"))
+    reply = await http.get(where(url, "models", name, "ready"))
     told = reply.json()
     if isinstance(told, dict) and "ready" in told:
         return told["ready"] is True

@@ -10,7 +10,8 @@ from typing import Any
 from yarl import URL
 
 from eval.remote.endpoint import LiveEndpoint
-from eval.remote.http import Http, Reply
+from eval.remote.http import Http
+from eval.remote.reply import Reply
 
 __all__ = ["Heard", "Recorder", "Sent", "recording"]
 

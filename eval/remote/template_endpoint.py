@@ -8,7 +8,8 @@ from yarl import URL
 
 from eval.errors import EndpointError, Refused
 from eval.remote.endpoint import Answer, LiveEndpoint, decoded
-from eval.remote.http import Http, Reply
+from eval.remote.http import Http
+from eval.remote.reply import Reply
 from eval.remote.template import Template
 from eval.remote.template_answer import Reader
 from eval.remote.template_body import Body, form_of, mime_of

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from eval.errors import EndpointError
-from eval.remote.http import Reply
+from eval.remote.reply import Reply
 from models.results import Array
 from models.tensors import Blob, Tensor, datatype_of, read_json, read_raw, write_raw
 
@@ -61,18 +61,26 @@ def written(
     return head + raw, {"content-type": "application/octet-stream", LENGTH: str(len(head))}
 
 
-def read_outputs(reply: Reply) -> dict[str, Array]:
+def read_outputs(reply: Reply, named: tuple[str | None, str | None] = (None, None)) -> dict[str, Array]:
     """The output tensors by name.
 
+    Args:
+        named: the model and version that must have answered, where the answer tells; many servers have
+            other names for them there.
+
     Raises:
-        EndpointError: no answer of the protocol, or a tensor that is not what it says.
+        EndpointError: no answer of the protocol, of another model, or a tensor that is not what it says.
     """
     where = reply.url.path
     try:
         length = reply.headers.get(LENGTH)
         size = len(reply.body) if length is None else int(length)
         head, rest = reply.body[:size], memoryview(reply.body)[size:]
-        found, arrays = orjson.loads(head)["outputs"], {}
+        answer, arrays = orjson.loads(head), {}
+        found = answer["outputs"]
+        for key, name in zip(("model_name", "model_version"), named, strict=True):
+            if name is not None and str(answer.get(key, name)) != name:
+                raise ValueError(f"{key} must be {name}, got {str(answer[key])[:40]!r}")
         for told in found:
             tensor, rest = _tensor(told, rest)
             if isinstance(tensor.values, np.ndarray):

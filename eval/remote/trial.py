@@ -11,8 +11,9 @@ from yarl import URL
 
 from eval.errors import EndpointError
 from eval.remote.assay import ASK, ROUTES
-from eval.remote.http import Http, Reply
+from eval.remote.http import Http
 from eval.remote.protocol import Model, where
+from eval.remote.reply import Reply
 from eval.remote.template_body import form_of
 from eval.remote.template_endpoint import TemplateEndpoint
 from eval.remote.tensors import read_outputs, written

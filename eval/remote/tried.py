@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from eval.errors import EndpointError
-from eval.remote.http import words_of
+from eval.remote.reply import words_of
 from eval.remote.trial import Trial
 from models.results import Array
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,6 +18,8 @@ READ = 1 << 16
 GARBAGE = 64  # bytes at once
 QUIET_S = 0.002  # after which an answer is taken to be whole
 PIECE = 7  # bytes, of what is sent in pieces
+DIGITS = "0123456789"
+LENGTH = re.compile(rb"(?<=\n)content-length: (\d+)", re.IGNORECASE)
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing says RST
 
 
@@ -60,6 +63,7 @@ class Link:
     struck: bool = False
     said: bytearray = field(default_factory=bytearray)
     quiet: asyncio.TimerHandle | None = None
+    waiting: list[tuple[asyncio.Future[bytes], bytes]] = field(default_factory=list)  # of all connections
 
 
 Deed = Callable[[Link, bytes], Awaitable[bytes]]
@@ -94,10 +98,17 @@ async def _hole(link: Link, data: bytes) -> bytes:
 
 
 async def _reset(link: Link, data: bytes) -> bytes:
+    _abort(link)
+    raise Over
+
+
+def _abort(link: Link) -> None:
+    """Close the client's connection with RST instead of FIN, if it is open."""
+    if link.client.is_closing():
+        return
     connection = link.client.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     link.client.transport.abort()
-    raise Over
 
 
 async def _cut(link: Link, data: bytes) -> bytes:
@@ -110,6 +121,66 @@ async def _half(link: Link, data: bytes) -> bytes:
     if not link.struck:
         (link.service if link.fault.upward else link.client).write_eof()
     return b""
+
+
+async def _slow(link: Link, data: bytes) -> bytes:
+    """A narrow way: every byte takes its time."""
+    await asyncio.sleep(link.fault.seconds * len(data))
+    return data
+
+
+async def _idle(link: Link, data: bytes) -> bytes:
+    """Reset between two requests, a moment after an answer came."""
+    if link.quiet is not None:
+        link.quiet.cancel()
+    link.quiet = asyncio.get_running_loop().call_later(QUIET_S, _abort, link)
+    return data
+
+
+async def _flipped(link: Link, data: bytes) -> bytes:
+    """One bit of a piece is another, once."""
+    if link.struck:
+        return data
+    at = link.random.randrange(len(data))
+    return data[:at] + bytes([data[at] ^ 1 << link.random.randrange(8)]) + data[at + 1 :]
+
+
+async def _digit(link: Link, data: bytes) -> bytes:
+    """One digit of a piece is another, once: a number that looks as good as before."""
+    digits = [at for at, byte in enumerate(data) if chr(byte) in DIGITS]
+    if link.struck or not digits:
+        return data
+    at = link.random.choice(digits)
+    other = link.random.choice(DIGITS.replace(chr(data[at]), ""))
+    return data[:at] + other.encode() + data[at + 1 :]
+
+
+async def _short(link: Link, data: bytes) -> bytes:
+    """The rest of an answer is left out, and its head says that it was never there."""
+    link.said += data
+    head, end, body = bytes(link.said).partition(b"\r\n\r\n")
+    length = LENGTH.search(head)
+    if not end or length is None or len(body) < int(length[1]):
+        return b""
+    link.said.clear()
+    kept = body if link.struck else body[: link.random.randrange(len(body) or 1)]
+    return LENGTH.sub(b"content-length: %d" % len(kept), head) + end + kept
+
+
+async def _swapped(link: Link, data: bytes) -> bytes:
+    """Two answers that come at once on two connections change places."""
+    if link.waiting:
+        theirs, said = link.waiting.pop()
+        theirs.set_result(data)
+        return said
+    mine = asyncio.get_running_loop().create_future(), data
+    link.waiting.append(mine)
+    try:
+        await asyncio.wait([mine[0]], timeout=link.fault.seconds)
+    finally:
+        if mine in link.waiting:
+            link.waiting.remove(mine)
+    return mine[0].result() if mine[0].done() else data
 
 
 async def _overwritten(link: Link, data: bytes) -> bytes:
@@ -162,16 +233,23 @@ async def _again(link: Link, data: bytes) -> bytes:
 DEEDS: Mapping[str, Deed] = MappingProxyType(
     {
         "late": _late,
+        "slow": _slow,
         "stall": _stall,
         "pieces": _pieces,
         "hole": _hole,
+        "refused": _reset,
         "reset": _reset,
+        "idle": _idle,
         "cut": _cut,
         "half": _half,
+        "short": _short,
+        "flipped": _flipped,
+        "digit": _digit,
         "overwritten": _overwritten,
         "inserted": _inserted,
         "page": _page,
         "twice": _twice,
         "again": _again,
+        "swapped": _swapped,
     }
 )

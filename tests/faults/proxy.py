@@ -31,6 +31,7 @@ class Proxy:
     seed: int = 0
     connections: int = 0
     struck: int = 0
+    _waiting: list[tuple[asyncio.Future[bytes], bytes]] = field(default_factory=list)
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
 
     @contextlib.asynccontextmanager
@@ -79,6 +80,11 @@ class Proxy:
         answers, service = await asyncio.open_connection(host, int(port))
         writers.append(service)
         link = self._link(number, writer, service)
+        if link is not None and link.fault.deed == "refused" and self.struck < link.fault.most:
+            self.struck += 1
+            with contextlib.suppress(Over):
+                await DEEDS[link.fault.deed](link, b"")
+            return
         pumps = [self._pump(reader, service, link, upward=True), self._pump(answers, writer, link)]
         if link is not None and link.fault.deed == "twice":
             unheard, link.twin = await asyncio.open_connection(host, int(port))
@@ -91,7 +97,8 @@ class Proxy:
         random, fault = Random(f"{self.seed}/{number}"), self.fault
         if fault is None or number < fault.first or random.random() >= fault.share:
             return None
-        return Link(fault, random, client, service, left=random.randint(*fault.at))
+        left = random.randint(*fault.at)
+        return Link(fault, random, client, service, left=left, waiting=self._waiting)
 
     async def _pump(
         self,

@@ -16,19 +16,18 @@ from eval.auditing.plan import Audit
 from eval.auditing.run import audit
 from eval.errors import EvalError
 from eval.pool import Pace
-from eval.remote import assay
 from eval.report.document import Report
 from eval.target import Access
 from models.decoding import encode_png
-from tests.faults.cases import LONG_S, Case
+from tests.faults.cases import Case
 from tests.faults.proxy import Proxy
 
 __all__ = ["RUNS", "Outcome", "during", "pictures", "through", "whole"]
 
-IMAGES = 60
+IMAGES = 40
 AUDIT = Audit(
-    epsilon=20, attacks="uniform_noise,square", corruptions="brightness", severities="3", budget=8,
-    samples=6, stability=False, curve=False,
+    epsilon=20, attacks="uniform_noise,square", corruptions="brightness", severities="3", budget=5,
+    samples=4, stability=False, curve=False,
 )  # fmt: skip
 Run = Callable[[Access, str, Path | None, bool], Awaitable[Report]]
 
@@ -94,7 +93,7 @@ async def through(run: Run, case: Case, seed: int, url: str, data: str, out: Pat
     proxy = Proxy(url, case.fault, seed)
     async with proxy.over() as address:
         trouble = proxy.spoiling()
-        outcome = await during(trouble, run, address, data, out, case.timeout_s, case.look_s)
+        outcome = await during(trouble, run, address, data, out, case.timeout_s)
         return replace(outcome, struck=proxy.struck)
 
 
@@ -105,11 +104,10 @@ async def during(
     data: str,
     out: Path,
     timeout_s: float,
-    look_s: float = LONG_S,
 ) -> Outcome:
     """A run in trouble; where it did not end well, it goes on once that is over."""
     report, why = None, ""
-    with _hurried(look_s), trouble:
+    with _hurried(), trouble:
         try:
             report = await run(Access(url, timeout_s=timeout_s), data, out, False)
         except EvalError as error:
@@ -121,11 +119,7 @@ async def during(
 
 
 @contextlib.contextmanager
-def _hurried(look_s: float) -> Iterator[None]:
+def _hurried() -> Iterator[None]:
     """The client as it is, but that it pauses for milliseconds."""
-    with (
-        patch("eval.remote.http.FIRST_WAIT_S", 0.002),
-        patch("eval.remote.access.LOOK_S", look_s),
-        patch.dict(assay.describe.__kwdefaults__, timeout_s=look_s),
-    ):
+    with patch("eval.remote.http.FIRST_WAIT_S", 0.002):
         yield

@@ -23,12 +23,12 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-async def _sent(proxy: Proxy) -> bytes:
+async def _sent(proxy: Proxy, said: bytes) -> bytes:
     """What comes back of what is sent on a new connection, until silence or its end."""
     got = b""
     async with proxy.over() as address:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
-        writer.write(SAID)
+        writer.write(said)
         try:
             async with asyncio.timeout(0.1):
                 while data := await reader.read(1 << 16):
@@ -42,12 +42,12 @@ async def _sent(proxy: Proxy) -> bytes:
     return got
 
 
-def sent(fault: Fault | None, seed: int = 0) -> tuple[bytes, Proxy]:
+def sent(fault: Fault | None, seed: int = 0, said: bytes = SAID) -> tuple[bytes, Proxy]:
     async def run() -> tuple[bytes, Proxy]:
         server = await asyncio.start_server(_echo, "127.0.0.1", 0)
         async with server:
             proxy = Proxy(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", fault, seed)
-            got = await _sent(proxy)
+            got = await _sent(proxy, said)
             ending = asyncio.all_tasks() - {asyncio.current_task()}
             await asyncio.gather(*ending)
             return got, proxy
@@ -59,6 +59,7 @@ WHOLE = SAID + b" silence"  # nobody closes
 AT = (300, 300)
 COMES: dict[str, tuple[Fault, bytes]] = {
     "late": (Fault("late", seconds=0.01), WHOLE),
+    "slow": (Fault("slow", seconds=1e-5), WHOLE),
     "stall": (Fault("stall", at=AT, seconds=0.01), WHOLE),
     "too long a stall": (Fault("stall", at=AT, seconds=5), SAID[:300] + b" silence"),
     "pieces": (Fault("pieces"), WHOLE),
@@ -70,6 +71,7 @@ COMES: dict[str, tuple[Fault, bytes]] = {
     "twice": (Fault("twice", upward=True), WHOLE),
     "again": (Fault("again"), SAID + WHOLE),
     "not this connection": (Fault("hole", first=1), WHOLE),
+    "swapped with nobody": (Fault("swapped", at=AT, seconds=0.01), WHOLE),
     "no more": (Fault("hole", most=0), WHOLE),
     "not by chance": (Fault("hole", share=0), WHOLE),
 }
@@ -92,6 +94,52 @@ def test_no_fault_changes_nothing() -> None:
 
 def test_a_reset_is_one() -> None:
     assert sent(Fault("reset", at=AT))[0].endswith(b" reset")
+    assert sent(Fault("refused"))[0] == b" reset"
+    assert sent(Fault("refused", most=0))[0] == WHOLE
+
+
+def test_a_reset_between_requests() -> None:
+    assert sent(Fault("idle"))[0] == SAID + b" reset"
+
+
+def test_a_bit_or_a_digit_is_another() -> None:
+    bit, _ = sent(Fault("flipped", at=AT))
+    changed = [a ^ b for a, b in zip(WHOLE, bit, strict=True) if a != b]
+    assert [value.bit_count() for value in changed] == [1]
+    digit, _ = sent(Fault("digit", at=AT))
+    ((before, after),) = [(a, b) for a, b in zip(WHOLE, digit, strict=True) if a != b]
+    assert all(chr(value).isdecimal() for value in (before, after))
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-Content-Length: 4\r\n\r\n0.91"
+
+
+def test_an_answer_is_shortened_once_and_says_so() -> None:
+    got, _ = sent(Fault("short"), said=ANSWER)
+    head, _, body = got.removesuffix(b" silence").partition(b"\r\n\r\n")
+    assert len(body) < 4
+    assert b"0.91".startswith(body)
+    assert f"\r\ncontent-length: {len(body)}\r\n".encode() in head
+    assert b"X-Content-Length: 4" in head
+
+
+def test_two_answers_change_places() -> None:
+    """Each of two clients is given what the other one said."""
+
+    async def run() -> list[bytes]:
+        async with await asyncio.start_server(_echo, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            async with Proxy(url, Fault("swapped", seconds=5)).over() as address:
+                port = int(address.rpartition(":")[2])
+                ends = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+                for (_, writer), word in zip(ends, (b"a", b"b"), strict=True):
+                    writer.write(word)
+                got = [await reader.read(1) for reader, _ in ends]
+                for _, writer in ends:
+                    writer.close()
+                return got
+
+    assert asyncio.run(run()) == [b"b", b"a"]
 
 
 def test_garbage_comes_over_bytes_or_between_them() -> None:
