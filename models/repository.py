@@ -40,7 +40,15 @@ __all__ = [
 
 
 class RepositoryError(Exception):
-    """A version is missing, changed or does not do what its card says. One line, for a person."""
+    """A version is missing, changed or does not do what its card says. One line, for a person.
+
+    Args:
+        reason: it in a word: `card`, `files` (missing or changed), `graph`, `golden` (not reproduced).
+    """
+
+    def __init__(self, message: str, *, reason: str = "card") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +181,11 @@ def opened(version: Version, *, threads: int = 1) -> Opened:
         model = version.model_path.read_bytes()
     except OSError as error:
         raise RepositoryError(
-            f"{version.model_path} is missing or cannot be read: {error.strerror}"
+            f"{version.model_path} is missing or cannot be read: {error.strerror}", reason="files"
         ) from error
     if (found := hashlib.sha256(model).hexdigest()) != card.sha256:
-        raise RepositoryError(f"{version.model_path} has sha256 {found}, its card says {card.sha256}")
+        told = f"{version.model_path} has sha256 {found}, its card says {card.sha256}"
+        raise RepositoryError(told, reason="files")
     runner = loaded(card, model, threads=threads)
     prove(version, runner)
     predictor = Predictor(TASKS[card.task](card), runner, card.max_batch)
@@ -196,11 +205,11 @@ def loaded(card: ModelCard, model: bytes, *, threads: int = 1) -> OnnxRunner:
             model, input_name=card.input.name, outputs=card.outputs, threads=threads, batched=family.batched
         )
     except UnusableGraph as error:
-        raise RepositoryError(f"{where}: {error}") from error
+        raise RepositoryError(f"{where}: {error}", reason="graph") from error
     read = runner.outputs[: family.most_outputs]
     outputs = [replace(o, shape=o.shape if family.batched else o.shape[1:]) for o in read]
     if wrong := family.mismatch(outputs, card.input, len(card.labels)):
-        raise RepositoryError(f"{where} is not of the family {family.name!r}: {wrong}")
+        raise RepositoryError(f"{where} is not of the family {family.name!r}: {wrong}", reason="graph")
     if not family.batched and card.max_batch != 1:
         raise RepositoryError(f"{where}: max_batch must be 1 without a batch axis, got {card.max_batch}")
     return runner
@@ -219,7 +228,8 @@ def prove(version: Version, runner: Runner) -> None:
         return
     path = version.folder / golden.file
     if not path.is_file() or digest(path) != golden.sha256:
-        raise RepositoryError(f"{path} is missing or changed: its sha256 must be {golden.sha256}")
+        told = f"{path} is missing or changed: its sha256 must be {golden.sha256}"
+        raise RepositoryError(told, reason="files")
     with np.load(path, allow_pickle=False) as pair:
         image = pair["image"]
         expected = [pair[f"output_{i}"] for i in range(len(version.card.outputs))]
@@ -229,11 +239,12 @@ def prove(version: Version, runner: Runner) -> None:
 
 
 def _close(where: str, name: str, got: np.ndarray, want: np.ndarray, tolerance: float) -> None:
+    told = f"{where}: golden output {name} must be"
     if got.shape != want.shape:
-        raise RepositoryError(f"{where}: golden output {name} must be {want.shape}, got {got.shape}")
+        raise RepositoryError(f"{told} {want.shape}, got {got.shape}", reason="golden")
     worst = float(np.abs(got.astype(np.float64) - want.astype(np.float64)).max(initial=0.0))
     if not worst <= tolerance:  # also refuses NaN
-        raise RepositoryError(f"{where}: golden output {name} must be within {tolerance:g}, got {worst:.3g}")
+        raise RepositoryError(f"{told} within {tolerance:g}, got {worst:.3g}", reason="golden")
 
 
 def newest(found: Sequence[Version], name: str) -> Version:

@@ -18,9 +18,11 @@ from models.card import TaskName
 from models.repository import RepositoryError, Seen, look, opened, read_version
 from service.batcher import Batcher
 from service.errors import ModelRequired, NotLoaded, NotReady, UnknownModel, WrongTask
+from service.heap import give_back
 from service.live import Key, Live
 from service.logs import get_log
 from service.settings import ServiceSettings
+from service.telemetry import REPOSITORY_UNREADABLE, note_refused
 
 __all__ = ["Live", "Registry"]
 
@@ -62,6 +64,7 @@ class Registry:
                 self.sync()
             except Exception:
                 self.error = "looking at the repository failed; the log knows why"
+                REPOSITORY_UNREADABLE.set(1)
                 log.exception(self.error)
             if not self._looked.is_set():
                 gc.set_threshold(20_000, 20, 20)  # a request makes few cycles, and looking costs
@@ -79,16 +82,22 @@ class Registry:
                 if self.error != str(error):
                     log.error("the repository cannot be served: %s", error)
                 self.error = str(error)
+                REPOSITORY_UNREADABLE.set(1)
                 return  # what is served stays: a folder may be away for a moment
             self.error = None
+            REPOSITORY_UNREADABLE.set(0)
             wanted = {(s.name, s.number): s for s in self._chosen(found)}
             models = {name for name, _ in wanted}
             self._retire([key for key in self._table if key[0] not in models])
-            for key, seen in wanted.items():
-                old = self._table.get(key)
-                if old is None or old.seen != seen:
-                    self._take(key, seen, old)
+            new = [key for key, seen in wanted.items() if not self._has(key, seen)]
+            for key in new:
+                self._take(key, wanted[key], self._table.get(key))
             self._retire(self._replaced(set(wanted), {(s.name, s.number) for s in found}))
+            if new:
+                give_back()
+
+    def _has(self, key: Key, seen: Seen) -> bool:
+        return key in self._table and self._table[key].seen == seen
 
     def _replaced(self, wanted: set[Key], there: set[Key]) -> list[Key]:
         """What is not wanted any more: told last, so that a model answers while its next version is loaded.
@@ -122,14 +131,16 @@ class Registry:
         except Exception as error:
             log.error("%s/%d is not taken: %s", *key, error)
             new.error, new.state = str(error), "failed"
+            note_refused(*key, error)
             if old is not None and old.state == "ready":
                 old.error, old.seen = new.error, seen  # not tried again until the files change
                 return
         else:
             log.info("%s/%d is live", *key)
-        self._table = dict(sorted({**self._table, key: new}.items()))
+            note_refused(*key, None)
         if new.version is not None:
             new.meters.ready.set(new.state == "ready")
+        self._table = dict(sorted({**self._table, key: new}.items()))
 
     def _open(self, live: Live) -> None:
         """Verify, load, prove, warm."""
@@ -150,6 +161,7 @@ class Registry:
             self._table = {k: v for k, v in self._table.items() if k != key}
             if live.version is not None:
                 live.meters.ready.set(0)
+            note_refused(*key, None)
             log.info("%s/%d is no longer served", *key)
 
     def load(self, name: str, policy: str | None = None) -> None:

@@ -8,9 +8,9 @@ from models.card import TaskName
 from service import oip, typed
 from service.calls import Call, Reply, json_reply
 from service.errors import NotReady, UnknownRoute, WrongMethod
+from service.exposition import CONTENT_TYPE_LATEST, exposition
 from service.infer import infer
 from service.running import Running
-from service.telemetry import CONTENT_TYPE_LATEST, exposition
 
 __all__ = ["dispatch"]
 

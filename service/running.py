@@ -13,6 +13,7 @@ from service.logs import AccessLog
 from service.registry import Registry
 from service.settings import ServiceSettings
 from service.tally import flush
+from service.telemetry import begin
 
 __all__ = ["Running", "start"]
 
@@ -50,6 +51,7 @@ class Running:
 def start(document: Callable[[], bytes]) -> Running:
     """Read the settings, start the slots, load the models in the background."""
     settings = ServiceSettings()
+    begin()
     registry = Registry(settings)
     access = Access(settings.api_keys_file, settings.admin_keys_file)
     running = Running(

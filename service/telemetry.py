@@ -2,49 +2,42 @@
 
 BentoML's own HTTP metrics are switched off: they are labelled with the raw path, so a scan of
 300 unknown paths makes thousands of series. These take their place, right with any number of
-workers.
+workers (`service.exposition`).
 """
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    REGISTRY,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-    multiprocess,
-)
+from prometheus_client import Counter, Gauge, Histogram
 
-from models.card import ModelCard
+from models.card import NAME_PATTERN, ModelCard
 from models.results import Classification, Detections, Result, Segmentation
 from service.batcher import Item, Outcome
-from service.tally import Count, Spread, flush
+from service.errors import ServiceError
+from service.tally import Count, Spread
 
 __all__ = [
     "BATCH_IMAGES",
     "CONFIDENCE",
-    "CONTENT_TYPE_LATEST",
     "IMAGES",
     "IN_FLIGHT",
     "MODEL_READY",
+    "MODEL_REFUSED",
     "PREDICTED",
     "QUEUE",
     "REJECTIONS",
+    "REPOSITORY_UNREADABLE",
     "REQUESTS",
     "REQUEST_SECONDS",
     "ROUTES",
     "STAGE_SECONDS",
     "Meters",
+    "begin",
     "count_request",
-    "exposition",
+    "note_refused",
     "route_of",
 ]
 
@@ -77,6 +70,7 @@ ROUTES = (
     "/v2/repository/models/{model}/load",
     "/v2/repository/models/{model}/unload",
 )
+PREDICTING = ("/classify", "/detect", "/segment", "/v2/models/{model}/infer")
 STAGES = ("queue", "decode", "prepare", "infer", "interpret")
 
 REQUESTS = Counter("assay_requests_total", "Answered requests.", ["route", "status"])
@@ -104,6 +98,17 @@ MODEL_READY = Gauge(
     ["model", "version"],
     multiprocess_mode="livemin",
 )
+MODEL_REFUSED = Gauge(
+    "assay_model_refused",
+    "1 while this version, or a newer state of its files, is in the repository and is not taken.",
+    ["model", "version", "reason"],
+    multiprocess_mode="livemax",
+)
+REPOSITORY_UNREADABLE = Gauge(  # not `readable`: at birth it is 0, in BentoML's parent process for ever
+    "assay_repository_unreadable",
+    "1 while the model repository cannot be looked at.",
+    multiprocess_mode="livemax",
+)
 PREDICTED = Counter(
     "assay_predicted_total",
     "Predicted classes: of images, of objects, of images that show the class.",
@@ -118,7 +123,10 @@ CONFIDENCE = Histogram(
 
 
 class Meters:
-    """The metrics of one version, looked up once. Touched on the event loop only, but for its gauges."""
+    """The metrics of one version, looked up once. Touched on the event loop only, but for its gauges.
+
+    All of its series are there from now on, at 0: `rate` does not see what a series is born with.
+    """
 
     def __init__(self, card: ModelCard) -> None:
         who = (card.name, str(card.version))
@@ -126,10 +134,8 @@ class Meters:
         self._images = Count(IMAGES.labels(*who))
         self._batch = Spread(BATCH_IMAGES.labels(*who), _BATCHES)
         self._confidence = Spread(CONFIDENCE.labels(*who), _CONFIDENCE)
-        named = min(len(card.labels), MAX_CLASSES)
-        self._predicted = lru_cache(maxsize=None)(
-            lambda label: Count(PREDICTED.labels(*who, card.labels[label] if label < named else "other"))
-        )
+        named = (*card.labels[:MAX_CLASSES], "other")
+        self._predicted = [Count(PREDICTED.labels(*who, label)) for label in named]
         self.queue, self.ready = QUEUE.labels(*who), MODEL_READY.labels(*who)
 
     def observe(self, batch: Sequence[Item], settled: Sequence[Outcome | Exception]) -> None:
@@ -155,16 +161,19 @@ class Meters:
         match answer:
             case Classification():
                 label = answer.label
-                self._predicted(label).inc()
+                self._count(label)
                 self._confidence.observe(float(answer.scores[label]))
             case Detections():
                 for label, score in zip(answer.labels.tolist(), answer.scores.tolist(), strict=True):
                     if score >= 0.3:  # fainter ones are candidates, not predictions
-                        self._predicted(label).inc()
+                        self._count(label)
                         self._confidence.observe(score)
             case Segmentation():
                 for label in set(answer.labels[::8, ::8].ravel().tolist()):
-                    self._predicted(label).inc()
+                    self._count(label)
+
+    def _count(self, label: int) -> None:
+        self._predicted[min(label, len(self._predicted) - 1)].inc()
 
 
 def route_of(path: str) -> str:
@@ -199,27 +208,41 @@ def _rejections(code: str) -> Count:
     return Count(REJECTIONS.labels(code))
 
 
+def begin() -> None:
+    """Begin every count of predictions and refusals at 0: `rate` does not see what a series is born with."""
+    errors = _below(ServiceError)
+    for route in PREDICTING:
+        _seconds(route)
+        for status in {200, *(error.status for error in errors)}:
+            _requests(route, status)
+    for error in errors:
+        _rejections(error.code)
+
+
+def _below(kind: type[ServiceError]) -> set[type[ServiceError]]:
+    return {kind}.union(*map(_below, kind.__subclasses__()))
+
+
+_refused: dict[tuple[str, int], Gauge] = {}
+
+
+def note_refused(name: str, number: int, error: Exception | None) -> None:
+    """Tell that a version was not taken and why; with None that it was, or is not wanted any more.
+
+    Called on the thread of the registry only. The name is a folder's, which may be no model's.
+    """
+    if (before := _refused.pop((name, number), None)) is not None:
+        before.set(0)
+    if error is not None:
+        model = name if re.fullmatch(NAME_PATTERN, name) else "other"
+        reason = getattr(error, "reason", "other")
+        _refused[name, number] = now = MODEL_REFUSED.labels(model, str(number), reason)
+        now.set(1)
+
+
 def count_request(route: str, status: int, seconds: float, code: str | None) -> None:
     """Note one answered request; `code` is the error's, where it was one."""
     _requests(route, status).inc()
     _seconds(route).observe(seconds)
     if code is not None:
         _rejections(code).inc()
-
-
-def exposition() -> bytes:
-    """All metrics in Prometheus's text form, of every worker where there are several."""
-    flush()
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
-    _forget_the_dead(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
-
-
-def _forget_the_dead(folder: Path) -> None:
-    """A worker that was killed leaves its gauges behind, and its requests would be in flight for ever."""
-    for pid in {path.stem.rpartition("_")[2] for path in folder.glob("gauge_live*_*.db")}:
-        if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
-            multiprocess.mark_process_dead(int(pid))  # type: ignore[no-untyped-call]

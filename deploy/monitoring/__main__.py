@@ -2,6 +2,7 @@
 
 * dashboard.json: Grafana's, from the metrics of the code
 * prometheusrule.yaml: rules.yaml as the Prometheus operator takes it, comments and all
+* README.md: the alerts of rules.yaml as an incident table
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import indent
 
-from deploy.monitoring.dashboard import text
+from deploy.monitoring import dashboard, incidents
 
 __all__ = ["HOME", "made"]
 
@@ -30,7 +31,11 @@ spec:
 def made() -> dict[str, str]:
     """The text of each file by its name."""
     rules = (HOME / "rules.yaml").read_text(encoding="utf-8")
-    return {"dashboard.json": text(), "prometheusrule.yaml": HEAD + indent(rules, "  ")}
+    return {
+        "dashboard.json": dashboard.text(),
+        "prometheusrule.yaml": HEAD + indent(rules, "  "),
+        "README.md": incidents.text(HOME),
+    }
 
 
 if __name__ == "__main__":

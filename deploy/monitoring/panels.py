@@ -51,6 +51,14 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 (total(_T.MODEL_READY, "job", "instance", "model", how="max"),),
                 most=1,
             ),
+            Panel(
+                "Refused versions, and repositories out of reach",
+                f"{told_of(_T.MODEL_REFUSED)} {told_of(_T.REPOSITORY_UNREADABLE)}",
+                (
+                    total(_T.MODEL_REFUSED, *_VERSION, "reason"),
+                    total(_T.REPOSITORY_UNREADABLE, "job", "instance"),
+                ),
+            ),
         ),
     ),
     (

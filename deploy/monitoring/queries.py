@@ -57,9 +57,10 @@ def _legend(by: Sequence[str], prefix: str = "") -> str:
 
 
 def rate(metric: Counter, *by: str) -> Line:
-    """A second's worth of a counter."""
+    """A second's worth of a counter, where there was any: most series only wait at 0 for their first."""
     chosen, labels = _checked(metric, by)
-    return Line(f"sum by ({labels}) (rate({name_of(metric)}{{{chosen}}}[$__rate_interval]))", _legend(by))
+    summed = f"sum by ({labels}) (rate({name_of(metric)}{{{chosen}}}[$__rate_interval]))"
+    return Line(f"{summed} > 0", _legend(by))
 
 
 def total(metric: Gauge, *by: str, how: str = "sum") -> Line:

@@ -25,6 +25,7 @@ import yaml
 HOME = Path(__file__).resolve().parents[2] / "deploy" / "monitoring"
 RULES = (HOME / "rules.yaml").read_text(encoding="utf-8")
 FASTER = 240  # a live test cannot wait for days: an hour of the rules is 15 s, a scrape is 4 times a second
+PATIENCE_MS = 1000  # at least: a busy machine is late by what is minutes at that pace, and that is no fault
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
 
@@ -41,6 +42,11 @@ def tool(name: str) -> str:
     return found
 
 
+def promtool(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """What promtool says; skips where it is not there."""
+    return subprocess.run([tool("promtool"), *words], capture_output=True, text=True, check=False)
+
+
 def asked_of(expr: str) -> list[tuple[str, set[str]]]:
     """The metrics of ours a query reads, each with the labels it selects by; recorded names have colons."""
     found = re.findall(r"(?<![\w:])(assay_\w+)(?:\{([^}]*)\})?", expr)
@@ -55,10 +61,11 @@ def kept_by(expr: str) -> set[str]:
 
 
 def hurried(text: str) -> str:
-    """The same rules in a world `FASTER` times as fast: windows, offsets and patience."""
+    """The same rules in a world `FASTER` times as fast: windows, offsets and patience (`PATIENCE_MS`)."""
 
     def shorter(found: re.Match[str]) -> str:
-        return f"{found[1]}{int(found[2]) * SECONDS[found[3]] * 1000 // FASTER}ms"
+        ms = int(found[2]) * SECONDS[found[3]] * 1000 // FASTER
+        return f"{found[1]}{max(ms, PATIENCE_MS if found[1] == 'for: ' else 0)}ms"
 
     return re.sub(r"(\[|offset |for: )(\d+)([mhd])", shorter, text)
 
@@ -71,9 +78,9 @@ def until(holds: Callable[[], bool], what: Callable[[], object], seconds: float 
         time.sleep(0.05)  # asking again, not waiting for luck
 
 
-def post(client: httpx2.Client, path: str, picture: bytes) -> int:
-    """The status of one picture's answer."""
-    return int(client.post(path, files={"image": ("i", picture)}).status_code)
+def post(client: httpx2.Client, path: str, picture: bytes, copies: int = 1) -> int:
+    """The status of the answer to one request."""
+    return int(client.post(path, files=[("image", ("i", picture))] * copies).status_code)
 
 
 class Traffic:
@@ -81,12 +88,19 @@ class Traffic:
 
     Args:
         asked: (path, picture) in the order they are sent.
+        copies: of the picture in one request.
     """
 
     def __init__(
-        self, url: str, asked: Sequence[tuple[str, bytes]], *, threads: int = 1, pause_s: float
+        self,
+        url: str,
+        asked: Sequence[tuple[str, bytes]],
+        *,
+        threads: int = 1,
+        copies: int = 1,
+        pause_s: float,
     ) -> None:
-        self._url, self.asked, self._pause_s = url, asked, pause_s
+        self._url, self.asked, self._copies, self._pause_s = url, asked, copies, pause_s
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._send) for _ in range(threads)]
 
@@ -95,7 +109,7 @@ class Traffic:
             for turn in itertools.count():
                 path, picture = self.asked[turn % len(self.asked)]
                 with contextlib.suppress(httpx2.HTTPError):
-                    post(client, path, picture)
+                    post(client, path, picture, self._copies)
                 if self._over.wait(self._pause_s):
                     return
 

@@ -14,10 +14,12 @@ from prometheus_client.metrics import MetricWrapperBase
 from models.repository import read_version
 from service import telemetry
 from service.access import OPEN
+from service.exposition import exposition
 from service.settings import ServiceSettings
 from tests.deploy.rendered import (
+    AT_REST,
+    CLUSTERS,
     KUBERNETES,
-    OVERLAYS,
     Document,
     number,
     of_kind,
@@ -29,7 +31,6 @@ from tests.deploy.rendered import (
 )
 
 PROJECT = KUBERNETES.parents[1]
-AT_REST = 1.33e9  # bytes: the whole zoo, loaded and warm; test_manifests_probes.py measures it
 METRICS = {m._name for m in vars(telemetry).values() if isinstance(m, MetricWrapperBase)}
 
 
@@ -38,7 +39,7 @@ def pod(documents: Sequence[Document]) -> Document:
     return spec
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", CLUSTERS)
 def test_the_service_takes_the_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told = settings(overlay(name))
     assert set(told) <= {f"ASSAY_{field.upper()}" for field in ServiceSettings.model_fields}
@@ -48,7 +49,7 @@ def test_the_service_takes_the_settings(name: str, monkeypatch: pytest.MonkeyPat
     assert {f"ASSAY_{field.upper()}" for field in read.model_fields_set} >= set(told)
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", CLUSTERS)
 def test_what_is_held_fits_the_memory(name: str) -> None:
     documents = overlay(name)
     (container,) = pod(documents)["containers"]
@@ -63,7 +64,7 @@ def test_what_is_held_fits_the_memory(name: str) -> None:
     assert "ASSAY_RUNS" not in settings(documents)  # read from the quota
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", CLUSTERS)
 def test_the_end_is_given_its_time(name: str) -> None:
     told, spec = settings(overlay(name)), pod(overlay(name))
     (container,) = spec["containers"]
@@ -75,13 +76,13 @@ def test_the_end_is_given_its_time(name: str) -> None:
         assert float(told["ASSAY_DRAIN_S"]) >= 2 * probe["periodSeconds"]
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", CLUSTERS)
 def test_paths_and_ports(name: str) -> None:
     documents = overlay(name)
     (container,) = pod(documents)["containers"]
     probes = [container[f"{kind}Probe"] for kind in ("startup", "readiness", "liveness")]
+    assert [probe["httpGet"]["path"] for probe in probes] == ["/readyz", "/readyz", "/livez"]
     paths = {probe["httpGet"]["path"] for probe in probes} | scraped(documents)
-    assert paths == {"/livez", "/readyz", "/metrics"}
     assert paths <= OPEN & set(telemetry.ROUTES)  # asked without a key
     assert all(probe["timeoutSeconds"] >= 5 for probe in probes)
     (port,) = container["ports"]
@@ -134,7 +135,35 @@ def test_what_is_scaled_on_is_measured(tmp_path: Path) -> None:
     assert set(found) <= METRICS
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_selectors_find_the_pods(name: str) -> None:
+    documents = overlay(name)
+    deployment = the(documents, "Deployment")
+    labels = deployment["spec"]["template"]["metadata"]["labels"].items()
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels
+    assert the(documents, "Service")["spec"]["selector"].items() <= labels
+    for budget in of_kind(documents, "PodDisruptionBudget"):
+        assert budget["spec"]["selector"]["matchLabels"].items() <= labels
+    for spread in pod(documents)["topologySpreadConstraints"]:
+        assert spread["labelSelector"]["matchLabels"].items() <= labels
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_what_is_written_goes_to_the_scratch_volume(name: str) -> None:
+    (container,) = pod(overlay(name))["containers"]
+    scratch = [v["name"] for v in pod(overlay(name))["volumes"] if v.get("emptyDir", {}).get("sizeLimit")]
+    (place,) = [m["mountPath"] for m in container["volumeMounts"] if m["name"] in scratch]
+    told = {variable["name"]: Path(variable["value"]) for variable in container["env"]}
+    assert all(told[home].is_relative_to(place) for home in ("BENTOML_HOME", "HOME"))
+
+
+@pytest.mark.parametrize("name", ["gpu", "production"])
+def test_the_rules_are_those_that_promtool_tests(name: str) -> None:
+    rules = (PROJECT / "deploy" / "monitoring" / "rules.yaml").read_text()
+    assert the(overlay(name), "PrometheusRule")["spec"] == yaml.safe_load(rules)
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
 def test_keys_are_mounted_where_they_are_read(name: str) -> None:
     documents = overlay(name)
     file = settings(documents).get("ASSAY_API_KEYS_FILE")
@@ -166,10 +195,8 @@ def test_versions_of_the_images_are_the_project_s() -> None:
 def test_as_many_versions_are_scraped_as_is_told() -> None:
     card = read_version(PROJECT / "models" / "zoo" / "digits" / "2").card
     labels = tuple(f"class {i}" for i in range(2 * telemetry.MAX_CLASSES))
-    meters = telemetry.Meters(card.model_copy(update={"name": "counted", "labels": labels}))
-    for label in range(len(labels)):
-        meters._predicted(label).inc()
-    lines = telemetry.exposition().decode().splitlines()
+    telemetry.Meters(card.model_copy(update={"name": "counted", "labels": labels}))
+    lines = exposition().decode().splitlines()
     own = sum('model="counted"' in line for line in lines)
     assert own > telemetry.MAX_CLASSES
     # Without those of what other tests asked about.
