@@ -11,7 +11,7 @@ BIN := .venv/bin
 # The carriers' own requirements are left out on purpose; pip need not warn of it.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
-.PHONY: help setup demo serve test check format bench bench-serving bench-models bench-evaluation bench-audit fuzz soak load train lock clean
+.PHONY: help setup demo serve test check format bench bench-serving bench-models bench-evaluation bench-audit bench-deploy fuzz soak load image smoke train lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench-evaluation: .venv/ready-dev .venv-peers/ready models/zoo/imagenet/1/card.j
 bench-audit: .venv/ready-dev .venv-art/ready models/zoo/imagenet/1/card.json ## Measure audits beside ART: speed, kills, controls, flags, memory; runs/bench/audit.json
 	$(BIN)/python -m tests.bench.audit
 
+bench-deploy: .venv/ready-dev .venv/ready-load models/zoo/imagenet/1/card.json ## Measure deployment: images, manifests, alerts, gate, load, network faults; runs/bench/deploy.json
+	$(BIN)/python -m tests.bench.deploy
+
 fuzz: .venv/ready-dev .venv-fuzz/ready ## Feed half a million broken inputs to whatever reads them; runs/fuzz/serving.json
 	$(BIN)/python -m tests.fuzz
 
@@ -59,6 +62,12 @@ soak: .venv/ready-dev ## Half an hour of everything at once on a live service (Q
 
 load: .venv/ready-load ## Find the highest rate a running service (URL=...) serves with 99 % within SLO_MS=500; runs/load
 	$(BIN)/python -m deploy.load $(URL) --slo-p99-ms $(SLO_MS) --out runs/load
+
+image: setup ## Build both container images with docker, podman or buildah (BASE=IMAGE)
+	$(BIN)/python -m deploy.image build $(if $(BASE),--base $(BASE))
+
+smoke: setup ## Run both images confined: ready, right, SIGTERM under load (make image first)
+	$(BIN)/python -m deploy.image smoke
 
 train: .venv/ready-dev ## Train the shipped zoo again from its recorded seeds (about 2 hours on 2 cores)
 	$(BIN)/python -m models.export all --out models/zoo

