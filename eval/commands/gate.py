@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from eval.commands.compare import asking_of, sides
-from eval.commands.options import FOLDER, QUIET, folder_for, stopped
+from eval.commands.options import FOLDER, QUIET, folder_for, stopped, told_to_stop
 from eval.errors import EvalError
+
+if TYPE_CHECKING:
+    from eval.report.document import Check
 
 __all__ = ["command"]
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+FORMS = ("junit", "summary", "message")
 COULD_NOT = 2
 
 
@@ -39,22 +46,27 @@ COULD_NOT = 2
     help="Folder of an audit (or another report.json) whose figures the rules name. May be repeated.",
 )
 @sides
+@click.option(
+    "--authorised",
+    multiple=True,
+    metavar="HOST",
+    help="A host beside this machine and this cluster whose owner agreed to be attacked; may be repeated.",
+)
 @click.option("--junit", type=FILE, help="Write the verdicts as JUnit XML.")
 @click.option("--summary", type=FILE, help="Write them as Markdown, for a pull request or a build's summary.")
+@click.option("--message", type=FILE, help="Write them as a few lines, for a pod's termination message.")
 @folder_for("Folder for the report and for the runs of live subjects.")
 @QUIET  # fmt: skip
 def command(
     rules: Path,
     subject: str,
     baseline: str | None,
-    junit: Path | None,
-    summary: Path | None,
     **options: Any,
 ) -> None:
     """Does SUBJECT keep every rule of the YAML file RULES? By confidence intervals: pass, fail or open.
 
     SUBJECT is the folder of a run (`assay evaluate --out`) or URL#MODEL/VERSION, which is asked about --data
-    first.
+    first; where the rules say so, it and --baseline are attacked alike, and timed side by side.
 
     \b
     assay gate gate.yaml runs/2 --baseline runs/1 --junit gate.xml
@@ -63,15 +75,20 @@ def command(
 
     if options["resume"] and options["out"] is None:
         raise click.UsageError("--resume needs --out, the folder of the runs that are to go on")
-    told = dict(options)
+    told, files = dict(options), {name: options.pop(name) for name in FORMS}
     try:
-        _judge(rules, subject, baseline, junit, summary, options)
-    except KeyboardInterrupt:
-        _write(junit, summary, subject, [Check("gate", "error", "it was stopped before it was decided")])
-        stopped(told)
+        with told_to_stop():
+            _judge(rules, subject, baseline, files, options)
+    except KeyboardInterrupt as stop:
+        _write(files, subject, [Check("gate", "error", "it was stopped before it was decided")])
+        stopped(told, stop.args[0] if stop.args else signal.SIGINT)
     except (EvalError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
-        _write(junit, summary, subject, [Check("gate", "error", str(error))])
+        _write(files, subject, [Check("gate", "error", str(error))])
+        sys.exit(COULD_NOT)
+    except Exception as bug:  # Python would end with 1, which says that a rule failed
+        traceback.print_exc()
+        _write(files, subject, [Check("gate", "error", f"a bug: {type(bug).__name__}: {bug}")])
         sys.exit(COULD_NOT)
 
 
@@ -79,8 +96,7 @@ def _judge(
     rules: Path,
     subject: str,
     baseline: str | None,
-    junit: Path | None,
-    summary: Path | None,
+    files: Mapping[str, Path | None],
     options: dict[str, Any],
 ) -> None:
     from eval.console import bar, save
@@ -89,28 +105,35 @@ def _judge(
     from eval.subject import subject_of
 
     model, number = options.pop("model"), options.pop("number")
-    out, quiet, reports = (options.pop(name) for name in ("out", "quiet", "reports"))
+    out, quiet = options.pop("out"), options.pop("quiet")
+    more = {name: options.pop(name) for name in ("reports", "authorised")}
     asking, told = asking_of(options), read_rules(rules)
     one = subject_of(subject, model, number)
     other = None if baseline is None else subject_of(baseline, model, number)
     with bar(quiet) as tell:
-        verdicts = asyncio.run(gate(told, one, other, asking, reports=reports, out=out, tell=tell))
+        verdicts = asyncio.run(gate(told, one, other, asking, out=out, tell=tell, **more))
     for check in verdicts.checks:
         click.echo(f"{check.verdict:12}  {check.name}: {check.message}")
     if out is not None:
         save(verdicts.report, out)
-    _write(junit, summary, verdicts.name, verdicts.checks)
+    _write(files, verdicts.name, verdicts.checks)
     sys.exit(verdicts.code)
 
 
-def _write(junit: Path | None, summary: Path | None, name: str, checks: Any) -> None:
-    """Both files, also when the gate could not be asked: whoever reads them must not find the last one's."""
-    from eval.report.junit import junit as to_junit
+def _write(files: Mapping[str, Path | None], name: str, checks: Sequence[Check]) -> None:
+    """Every file, also when the gate could not be asked: whoever reads them must not find the last one's."""
+    from eval.gate.brief import brief
+    from eval.report.junit import junit
     from eval.report.markdown import pull_request_summary
 
+    texts = {
+        "junit": junit(f"gate {name}", checks),
+        "summary": pull_request_summary(checks),
+        "message": brief(name, checks),
+    }
     failed = False
-    for path, text in ((junit, to_junit(f"gate {name}", checks)), (summary, pull_request_summary(checks))):
-        if path is not None:
+    for form, text in texts.items():
+        if (path := files[form]) is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")

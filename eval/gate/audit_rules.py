@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from eval.gate.audited import AUDIT, Audit, comparable, difference
-from eval.gate.decide import against, require
+from eval.gate.decide import against, beside, require
 from eval.gate.measured import unknown
 from eval.gate.rules import Rules
 from eval.report.document import Check
@@ -31,7 +31,7 @@ def audits_against(rules: Rules, before: Audit, after: Audit) -> list[Check]:
     Raises:
         EvalError: the audits did not do the same, or not to the same samples.
     """
-    checks = []
+    checks, (one, other) = [], (audit.numbers(rules.confidence) for audit in (before, after))
     for name, rule in rules.against.items():
         if not name.startswith(AUDIT):
             continue
@@ -40,7 +40,7 @@ def audits_against(rules: Rules, before: Audit, after: Audit) -> list[Check]:
             checks.append(unknown(name, comparable(after)))
             continue
         model = before.report.manifest.get("model", before.folder.name)
-        check = against(name, rule, found)
+        check = beside(against(name, rule, found), other[name].value, one[name].value)
         told = _doubted(check, after)
         checks.append(replace(told, name=f"{name} against {model}"))
     return checks

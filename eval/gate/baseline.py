@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from eval.comparison.columns import Columns, columns_of
-from eval.comparison.differences import by_class, scores_of
+from eval.comparison.differences import Paired, by_class, scores_of
 from eval.comparison.states import comparable
 from eval.errors import EvalError
-from eval.gate.decide import against
+from eval.gate.decide import against, beside
 from eval.gate.measured import LATENCY, Number, latency_of, require_valid, slices_in, unknown
 from eval.gate.rules import Rules
 from eval.metrics.intervals import clopper_pearson
@@ -39,22 +39,25 @@ def checks_against(
     for name, rule in rules.against.items():
         timed = name in LATENCY
         if timed:
-            number: Number | Difference | None = _later(name, before, after)
+            number: Number | Paired | None = _later(name, before, after)
         else:
             number = _difference(name, columns, rules.confidence)
         if number is None:
             checks.append(unknown(name, _comparable(columns)))
             continue
         told = rule.model_copy(update={"by": "value"}) if timed else rule
-        check = against(name, told, number)
+        if isinstance(number, Paired):
+            check = beside(against(name, told, number.difference), number.after, number.before)
+        else:
+            check = against(name, told, number)
         checks.append(Check(f"{name} against {name_of(before.target)}", check.verdict, check.message))
     return checks
 
 
-def _later(name: str, before: Recorded, after: Recorded) -> Difference:
+def _later(name: str, before: Recorded, after: Recorded) -> Paired:
     one, other = (latency_of(run.journal.seconds(), name) for run in (before, after))
     apart = None if one is None or other is None else other - one
-    return Difference(apart, None, None, len(after.data), lower_is_better=True)
+    return Paired(name, one, other, Difference(apart, None, None, len(after.data), lower_is_better=True))
 
 
 def _comparable(columns: Columns) -> list[str]:
@@ -63,7 +66,7 @@ def _comparable(columns: Columns) -> list[str]:
     return [*own, "churn", *LATENCY, *(part + name for part in parts for name in own)]
 
 
-def _difference(name: str, columns: Columns, confidence: float) -> Number | Difference | None:
+def _difference(name: str, columns: Columns, confidence: float) -> Number | Paired | None:
     """The difference of a score, or the share of answers that differ; None where there is no such."""
     if name == "churn":
         differing, n = int(np.sum(columns.differs)), columns.paired
@@ -78,7 +81,8 @@ def _difference(name: str, columns: Columns, confidence: float) -> Number | Diff
         return None
     if columns.task == "classification" and score.startswith("recall.class.") and where is None:
         label = score.removeprefix("recall.class.")
-        found = [c.difference for c in by_class(columns, confidence=confidence) if c.label == label]
-        return found[0] if found else Difference(None, None, None, 0)
+        changes = by_class(columns, confidence=confidence)
+        found = [Paired(score, c.before, c.after, c.difference) for c in changes if c.label == label]
+        return found[0] if found else Paired(score, None, None, Difference(None, None, None, 0))
     (paired,) = scores_of(columns, [score], where=where, confidence=confidence)
-    return paired.difference
+    return paired

@@ -12,7 +12,7 @@ from eval.metrics.paired import Difference
 from eval.metrics.sample_size import images_for_half_width, margin_advice
 from eval.report.document import Check, Verdict
 
-__all__ = ["EXIT", "against", "exit_code", "require"]
+__all__ = ["EXIT", "against", "beside", "exit_code", "require"]
 
 EXIT: Final[dict[Verdict, int]] = {
     "error": 2,
@@ -84,6 +84,13 @@ def against(name: str, rule: Against, number: Number | Difference) -> Check:
     turned = replace(number, value=-number.value) if number.lower_is_better else number
     low, high = number.gain
     return Check(name, verdict, f"{told}; {_advice(Number(turned.value, low, high, number.support), margin)}")
+
+
+def beside(check: Check, subject: float | None, baseline: float | None) -> Check:
+    """The check of a difference, with what it is between."""
+    if subject is None or baseline is None:
+        return check
+    return replace(check, message=f"{_value(subject)}, baseline {_value(baseline)}, {check.message}")
 
 
 def _advice(number: Number, line: float) -> str:

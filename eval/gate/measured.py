@@ -13,6 +13,7 @@ import numpy as np
 from eval.comparison.states import known, states
 from eval.data.slices import slicer
 from eval.errors import EvalError
+from eval.gate.asks import LATENCY
 from eval.metrics.base import Metric, Resampled, Score
 from eval.metrics.calibration import CalibrationMetric
 from eval.metrics.intervals import NONE, Method, bootstrap, clopper_pearson, widened
@@ -35,7 +36,6 @@ __all__ = [
     "unknown",
 ]
 
-LATENCY = {"latency.p50_ms": 0.5, "latency.p95_ms": 0.95, "latency.p99_ms": 0.99}
 RESAMPLES = 1000
 HEADLINES = 0.95  # confidence of the intervals in a report
 Kind: TypeAlias = Literal["interval", "plain", "exact"]

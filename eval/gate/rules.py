@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from eval.errors import EvalError
+from eval.gate.asks import LATENCY, Attacks, Timing
 
 __all__ = ["Against", "By", "Need", "Rules", "read_rules"]
 
@@ -37,23 +38,25 @@ class Need(BaseModel):
 
 
 class Against(BaseModel):
-    """A margin of one score against the baseline: exactly one of the three.
+    """A margin of one score against the baseline: exactly one of the four.
 
     Attributes:
         not_worse_by: in units of the score; worse is lower, for `_loss`, `_error` and latency higher.
         better_by: the same; 0 for any improvement.
         at_most: of `churn` only, which is no difference.
+        at_most_times: of latency only: how many times the baseline's, timed side by side.
     """
 
     model_config = STRICT
     not_worse_by: Margin | None = None
     better_by: Margin | None = None
     at_most: Margin | None = None
+    at_most_times: Annotated[FiniteFloat, Field(ge=1)] | None = None
     by: By = "interval"
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
-        return _exactly_one(self, "not_worse_by", "better_by", "at_most")
+        return _exactly_one(self, "not_worse_by", "better_by", "at_most", "at_most_times")
 
 
 class Rules(BaseModel):
@@ -62,12 +65,21 @@ class Rules(BaseModel):
     Attributes:
         confidence: of the two-sided intervals. At 0.95 what lies on the wrong side of a line passes in at
             most one of forty runs.
+        audit: live sides are attacked so, for the rules that begin with `audit.`.
+        latency: how live sides are timed for rules with `at_most_times`.
     """
 
     model_config = STRICT
     require: dict[str, Need] = {}
     against: dict[str, Against] = {}
     confidence: Annotated[FiniteFloat, Field(ge=0.5, lt=1)] = 0.95
+    audit: Attacks | None = None
+    latency: Timing | None = None
+
+    @property
+    def timed(self) -> list[str]:
+        """The percentiles that both sides are timed side by side for."""
+        return [name for name, rule in self.against.items() if rule.at_most_times is not None]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -77,7 +89,22 @@ class Rules(BaseModel):
             if (rule.at_most is not None) != (name == "churn"):
                 known = "at_most" if name == "churn" else "not_worse_by or better_by"
                 raise ValueError(f"against.{name} must say {known}")
+            if rule.at_most_times is not None and name not in LATENCY:
+                raise ValueError(f"against.{name} must not say at_most_times; {', '.join(LATENCY)} may")
+        self._no_idle_part()
         return self
+
+    def _no_idle_part(self) -> None:
+        """Raises ValueError for a part that no rule hears of, or that is too small for one."""
+        if self.audit is not None and not any(n.startswith("audit.") for n in (*self.require, *self.against)):
+            raise ValueError("audit must have a rule that begins with audit., such as audit.robust_accuracy")
+        if self.latency is not None and not self.timed:
+            raise ValueError("latency must have a rule under against with at_most_times")
+        for name in self.timed:
+            timing = self.latency or Timing()
+            if not timing.enough(name):
+                needed = timing.needed(name)
+                raise ValueError(f"against.{name} needs latency: {{pairs: {needed}}}, got {timing.pairs}")
 
 
 def _exactly_one(rule: Rule, *names: str) -> Rule:
@@ -143,11 +170,14 @@ def _first(path: Path, error: ValidationError, lines: Mapping[tuple[str, ...], i
     if isinstance(told["input"], str | int | float):
         said += f", got {told['input']!r}"
     if told["type"] == "extra_forbidden":
-        said = f"is no key here; {_known(len(place))}"
+        said = f"is no key here; {_known(place)}"
     return f"{where}: {'.'.join(place)}: {said}" if place else f"{where}: {said}"
 
 
-def _known(depth: int) -> str:
-    if depth == 1:
+def _known(place: tuple[str, ...]) -> str:
+    parts: Mapping[str, type[BaseModel]] = {"audit": Attacks, "latency": Timing}
+    if len(place) == 1:
         return f"it must be one of {', '.join(Rules.model_fields)}"
+    if place[0] in parts:
+        return f"{place[0]} has {', '.join(parts[place[0]].model_fields)}"
     return f"a rule has {', '.join(dict.fromkeys([*Need.model_fields, *Against.model_fields]))}"

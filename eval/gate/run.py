@@ -12,23 +12,21 @@ import numpy as np
 
 from eval.compare import Progress, opened
 from eval.errors import EvalError
-from eval.gate.audit_rules import audit_check, audits_against
-from eval.gate.audited import AUDIT, Audit, is_audit, read_audit
-from eval.gate.baseline import checks_against
-from eval.gate.decide import exit_code, require
-from eval.gate.measured import Measured, Number, figures_of, measured_of, require_valid, unknown
+from eval.gate.again import settled
+from eval.gate.audited import AUDIT, is_audit
+from eval.gate.brief import WORDS
+from eval.gate.decide import exit_code
+from eval.gate.judging import FIGURES, Judging
+from eval.gate.live import Live, require_live
 from eval.gate.rules import Rules
+from eval.gate.timing import Timed
 from eval.recorded import JOURNAL, Recorded
 from eval.report.document import Cell, Check, Report, Section, Table
-from eval.report.forms import read_report
 from eval.runs import clock
 from eval.subject import Asking, Subject
 from eval.target import name_of
 
 __all__ = ["Verdicts", "gate"]
-
-FIGURES = "figures."
-WORDS: Mapping[int, str] = {0: "pass", 1: "fail", 2: "could not be asked", 3: "inconclusive"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,7 @@ async def gate(
     *,
     reports: Sequence[Path] = (),
     out: Path | None = None,
+    authorised: Sequence[str] = (),
     tell: Progress | None = None,
 ) -> Verdicts:
     """Whether the subject may go on.
@@ -65,42 +64,33 @@ async def gate(
     Args:
         reports: folders with a report.json whose figures rules may name as `figures.NAME`; the subject's
             own is one of them. Audits among them are what `audit.NAME` is about: the subject's, and under
-            `against` the baseline's, told apart by their weights.
+            `against` the baseline's, told apart by their weights. Where none is named, and the rules say
+            how, live sides are audited here.
+        authorised: hosts beside this machine and this cluster whose owners agreed to that.
 
     Raises:
         EvalError: subject or baseline is not there, or not valid; there is no baseline to hold it against.
     """
-    started = time.time()
-    names = [*rules.require, *rules.against]
+    started, live = time.time(), Live(asking, out, authorised, tell)
     if rules.against and baseline is None:
         raise EvalError(f"say with --baseline what against.{next(iter(rules.against))} is to be held against")
+    require_live(rules, subject, baseline, live)
     needed = _needed(rules, subject, baseline)
     async with opened(needed, asking, out, tell) as runs:
-        by_name = dict(zip((name for name, _ in needed), runs, strict=True))
+        by_name, own = {}, {}
+        for (name, side), one in zip(needed, runs, strict=True):
+            by_name[name], own[name] = one, await settled(one) if side.live else 0
         run, before = by_name.get("subject"), by_name.get("baseline")
-        measured = Measured()
-        if run is not None:
-            measured = measured_of(run, names, None if tell is None else tell("read"))
-            require_valid(name_of(run.target), measured.errors, measured.images)
-        if any(name.startswith(FIGURES) for name in rules.require):
-            folders = [*([subject.folder] if subject.folder is not None else []), *reports]
-            measured.figures = _figures(folders, run, rules.confidence)
-        audit = _audit(names, subject, run, reports, "subject")
-        checks = [_require(name, measured, audit, rules) for name in rules.require]
-        if run is not None and before is not None:
-            held = {name: rule for name, rule in rules.against.items() if not name.startswith(AUDIT)}
-            told = rules.model_copy(update={"against": held})
-            checks += checks_against(told, before, run, None if tell is None else tell("compare"))
-        if audit is not None and baseline is not None:
-            other = _audit(list(rules.against), baseline, before, reports, "baseline")
-            checks += [] if other is None else audits_against(rules, other, audit)
+        judging = Judging(rules, subject, baseline, run, before, reports, live, own=own.get("subject", 0))
+        checks = await judging.checks()
     title = name_of(run.target) if run is not None else str(subject.folder and subject.folder.name)
-    return Verdicts(title, checks, _report(title, rules, checks, run, before, started))
+    return Verdicts(title, checks, _report(title, rules, checks, run, before, judging.timed, started))
 
 
 def _needed(rules: Rules, subject: Subject, baseline: Subject | None) -> list[tuple[str, Subject]]:
     """The runs that rules ask for; figures alone need none."""
-    held = [name for name in rules.against if not name.startswith(AUDIT)]
+    apart = (AUDIT, *rules.timed)  # from the records
+    held = [name for name in rules.against if not name.startswith(apart)]
     asked = held + [name for name in rules.require if not name.startswith((FIGURES, AUDIT))]
     sides = [("subject", subject)] + ([("baseline", baseline)] if baseline is not None and held else [])
     audits = [name for name, side in sides if side.folder is not None and is_audit(side.folder)]
@@ -113,45 +103,13 @@ def _needed(rules: Rules, subject: Subject, baseline: Subject | None) -> list[tu
     return sides if asked or recorded else []
 
 
-def _audit(
-    names: Sequence[str], side: Subject, run: Recorded | None, reports: Sequence[Path], whose: str
-) -> Audit | None:
-    """The audit of one side, if a rule asks for one."""
-    if not any(name.startswith(AUDIT) for name in names):
-        return None
-    folders = [*([side.folder] if side.folder is not None else []), *reports]
-    return read_audit(folders, run.target.sha256 if run is not None else "", whose)
-
-
-def _figures(folders: Sequence[Path], run: Recorded | None, confidence: float) -> dict[str, Number]:
-    found: dict[str, Number] = {}
-    for folder in folders:
-        report = read_report(folder)
-        theirs, own = report.manifest.get("sha256"), run.target.sha256 if run is not None else ""
-        if theirs and own and theirs != own:
-            raise EvalError(
-                f"the report in {folder} is of {report.manifest.get('model')} with other weights (sha256) "
-                "than the subject; audit the version that is to pass"
-            )
-        found.update(figures_of(report, folder, confidence))
-    return found
-
-
-def _require(name: str, measured: Measured, audit: Audit | None, rules: Rules) -> Check:
-    if audit is not None and name.startswith(AUDIT):
-        return audit_check(name, audit, rules)
-    number = measured.number(name, rules.confidence)
-    if number is None:
-        return unknown(name, measured.names())
-    return require(name, rules.require[name], number)
-
-
 def _report(
     title: str,
     rules: Rules,
     checks: Sequence[Check],
     run: Recorded | None,
     before: Recorded | None,
+    timed: Timed | None,
     started: float,
 ) -> Report:
     """Equal bytes for equal runs, but for rules about the clock."""
@@ -160,9 +118,13 @@ def _report(
         if side is not None:
             told |= {
                 name: name_of(side.target),
+                f"{name}_url": side.target.url,
                 f"{name}_sha256": side.target.sha256,
                 f"{name}_data": side.data.name,
             }
+    if rules.audit is not None:  # of live sides; what is not said is the suite's
+        asked = rules.audit.model_dump(exclude_unset=True)
+        told["audit"] = ", ".join(f"{key} {value}" for key, value in asked.items())
     told |= {"python": platform.python_version(), "numpy": np.__version__}
     rows: list[Mapping[str, Cell]] = [
         {"rule": c.name, "verdict": c.verdict, "why": c.message} for c in checks
@@ -174,4 +136,5 @@ def _report(
         f"gate.{v}": sum(c.verdict == v for c in checks) for v in ("pass", "fail", "inconclusive", "error")
     }
     section = Section(f"Gate of {title}: {word}", tables=[Table(rows, "Rules", note)])
-    return Report(section.title, told, [section], counts, clock=clock(started))
+    timing = [] if timed is None else [timed.section(title, rules.confidence)]
+    return Report(section.title, told, [section], counts, clock=clock(started), timing=timing)

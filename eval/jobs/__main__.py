@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from eval.jobs.access import Keys, KeysError
 from eval.jobs.catalogue import Catalogue, CatalogueError
+from eval.jobs.rollouts import Gates
 from eval.jobs.settings import PROJECT, JobSettings
 from eval.jobs.store import Store, StoreError
 from eval.jobs.tied import command
@@ -31,6 +32,7 @@ def main() -> int:
         settings = JobSettings()
         Keys(settings.api_keys_file)
         Catalogue(settings.data_file, settings.forms_dir)
+        Gates(settings.gates_dir)
         Store(settings.home / "queue.sqlite")
         port = _usable_port(options.host, options.port)
     except ValidationError as error:

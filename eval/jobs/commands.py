@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 import yaml  # comes with BentoML
 
-from eval.jobs.asked import Asked, Gate, Side, Sided
+from eval.jobs.asked import Asked, Audit, Gate, Side, Sided
 from eval.jobs.catalogue import Catalogue
 from eval.jobs.errors import BadParameter, HostNotAllowed, UnknownName
 from eval.jobs.reaching import Address, Endpoint
 from eval.jobs.settings import JobSettings
 from eval.jobs.states import Kind
 
-__all__ = ["ASSAY", "VERBS", "Commands"]
+__all__ = ["ASSAY", "MESSAGE", "VERBS", "Commands"]
 
 ASSAY = (sys.executable, "-m", "eval")
 VERBS: Mapping[Kind, str] = {
@@ -27,10 +27,9 @@ VERBS: Mapping[Kind, str] = {
     "comparison": "compare",
     "gate": "gate",
 }
-RULES = "rules.yaml"
+RULES, MESSAGE = "rules.yaml", "message.txt"
 RUNS: tuple[Kind, ...] = ("evaluation",)
 REPORTS: tuple[Kind, ...] = ("evaluation", "audit")
-ATTACKING: frozenset[Kind] = frozenset({"audit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +65,15 @@ class Commands:
             reports = (f"--report={self.run_of(job, REPORTS)}" for job in asked.reports)
             subjects = [str(folder / RULES), subjects[0], *against, *reports]
         options = (*self._reaching(asked.endpoint), *self._options(asked))
-        authorised = (f"--authorised={urlsplit(url).hostname}" for url in asked.urls if kind in ATTACKING)
-        end = (f"--out={folder}", "--resume", "--quiet")
+        authorised = (f"--authorised={urlsplit(url).hostname}" for url in asked.urls if _attacks(asked))
+        end = [f"--out={folder}", "--resume", "--quiet"]
+        end += [f"--message={folder / MESSAGE}"] if isinstance(asked, Gate) else []
         return [*self.program, VERBS[kind], *subjects, *options, *authorised, *end]
 
     def _check(self, kind: Kind, asked: Asked) -> None:
         settings, told = self.settings, asked.options
         hosts, name = settings.hosts, "ASSAY_EVAL_HOSTS"
-        if kind in ATTACKING:
+        if _attacks(asked):
             hosts, name = settings.audit_hosts, "ASSAY_EVAL_AUDIT_HOSTS"
         for url in asked.urls:
             if not hosts.allow(url):
@@ -81,8 +81,13 @@ class Commands:
                     f"no job may {VERBS[kind]} {url} from here; the operator lists hosts in {name}"
                 )
         _, _, drawn = str(told.get("data")).partition("scenes:")[2].partition(":")
+        attacks, timing = (
+            (asked.rules.audit, asked.rules.latency) if isinstance(asked, Gate) else (None, None)
+        )
         for what, most in (
             (told.get("limit") or told.get("samples"), settings.max_images),
+            (attacks.samples if attacks is not None else None, settings.max_images),
+            (timing.pairs if timing is not None else None, settings.max_images),
             (int(drawn) if drawn.isdecimal() else None, settings.max_images),
             (told.get("max_queries"), settings.max_queries),
         ):
@@ -133,3 +138,8 @@ class Commands:
             yield f"--header={name}={value}"
         if how.timeout_s is not None:
             yield f"--timeout={how.timeout_s}"
+
+
+def _attacks(asked: Asked) -> bool:
+    """Whether a job attacks what it asks: an audit, or a gate that makes one."""
+    return isinstance(asked, Audit) or (isinstance(asked, Gate) and asked.rules.audit is not None)

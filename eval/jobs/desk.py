@@ -12,6 +12,7 @@ from eval.jobs.asked import parse
 from eval.jobs.catalogue import Catalogue
 from eval.jobs.commands import ASSAY, Commands
 from eval.jobs.errors import BadParameter, Conflict, NoReport, UnknownJob, UnknownName
+from eval.jobs.rollouts import MOST_TRIES, Gates, Revision, answer_of, may_roll_back, unasked
 from eval.jobs.runner import Runner
 from eval.jobs.settings import JobSettings
 from eval.jobs.states import STATES, Kind, State
@@ -42,6 +43,7 @@ class Desk:
         self.store = Store(settings.home / "queue.sqlite")
         self.commands = Commands(settings, self.catalogue, self._run_of, tuple(program))
         self.runner = Runner(self.store, self.commands, settings)
+        self.gates = Gates(settings.gates_dir)
 
     def submit(self, kind: Kind, body: bytes, key: str | None) -> tuple[Job, bool]:
         """The job, and whether it is new: with an Idempotency-Key that came before, it is not.
@@ -56,6 +58,50 @@ class Desk:
         job, new = self.store.add(kind, asked.model_dump_json(), key, self.settings.max_waiting)
         self.runner.wake()
         return job, new
+
+    def rollout(self, body: bytes) -> dict[str, Any]:
+        """The job of a canary's revision that has passed its gate, which begins when it is first asked for.
+
+        Raises:
+            GateFailed, GateOpen: it has not, and will not.
+            GateRunning: not yet.
+            GateUnasked: it could not be asked; it is tried again.
+            JobError: as `submit`.
+        """
+        revision = Revision.of(body)
+        gate = self.gates.read(revision.metadata.gate)
+        self.commands.of("gate", gate, Path())
+        asked, last = gate.model_dump_json(), None
+        for attempt in range(1, MOST_TRIES + 1):
+            key = revision.key(asked, attempt)
+            job, new = self.store.add("gate", asked, key, self.settings.max_waiting)
+            if new or not unasked(job):
+                break
+            last = job
+        self.runner.wake()
+        told = last if new and last is not None else job  # why it is tried again, once
+        if (error := answer_of(told, self.runner.folder(told.id))) is not None:
+            raise error
+        return self.job(job.id)
+
+    def rollback(self, body: bytes) -> dict[str, Any]:
+        """The job of a canary's revision that has not passed its gate; begins none.
+
+        Raises:
+            GatePassed, GateRunning, GateUnasked: it has, or nothing is known yet.
+            JobError: as `submit`.
+        """
+        revision = Revision.of(body)
+        asked, last = self.gates.read(revision.metadata.gate).model_dump_json(), None
+        for attempt in range(1, MOST_TRIES + 1):
+            job = self.store.of_key(revision.key(asked, attempt))
+            if job is None:
+                break
+            last = job
+        folder = self.runner.folder("" if last is None else last.id)
+        if (error := may_roll_back(last, folder)) is not None:
+            raise error
+        return self.job("" if last is None else last.id)
 
     def jobs(self, state: str | None, limit: str | None, before: str | None) -> dict[str, Any]:
         """One page, the newest first; `next` is the `before` of the next one. Raises BadParameter."""

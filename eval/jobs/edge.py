@@ -32,6 +32,8 @@ FIXED = (
     "/v1/audits",
     "/v1/comparisons",
     "/v1/gates",
+    "/v1/rollouts",
+    "/v1/rollouts/rollback",
     "/v1/jobs",
     "/v1/data",
     "/v1/openapi.json",

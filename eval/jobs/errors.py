@@ -11,13 +11,18 @@
   - Conflict            409 wrong_state
     + NoReport            409 no_report
     + KeyReused           409 key_reused
+    + GateOpen            409 gate_inconclusive
+    + GatePassed          409 gate_passed
+  - GateFailed          412 gate_failed
   - TooLarge            413 too_large
   - UnsupportedBody     415 unsupported_body
   - Unusable            422 unusable
     + BadParameter        422 bad_parameter
     + UnknownName         422 unknown_name
+  - GateRunning         425 gate_running
   - QueueFull           429 queue_full
   - Starting            503 not_ready
+  - GateUnasked         503 gate_not_asked
 """
 
 from __future__ import annotations
@@ -30,6 +35,11 @@ __all__ = [
     "BadBody",
     "BadParameter",
     "Conflict",
+    "GateFailed",
+    "GateOpen",
+    "GatePassed",
+    "GateRunning",
+    "GateUnasked",
     "HostNotAllowed",
     "JobError",
     "KeyReused",
@@ -120,6 +130,24 @@ class KeyReused(Conflict):
     code = "key_reused"
 
 
+class GateOpen(Conflict):
+    """A gate could not decide: more images would. It is not asked again."""
+
+    code = "gate_inconclusive"
+
+
+class GatePassed(Conflict):
+    """A gate passed: nothing is to be rolled back."""
+
+    code = "gate_passed"
+
+
+class GateFailed(JobError):
+    """A gate failed. It is not asked again."""
+
+    status, code = 412, "gate_failed"
+
+
 class TooLarge(JobError):
     """More bytes than a request may have."""
 
@@ -150,6 +178,12 @@ class UnknownName(Unusable):
     code = "unknown_name"
 
 
+class GateRunning(JobError):
+    """A gate is under way, or waits: ask again."""
+
+    status, code, retry_after_s = 425, "gate_running", 10
+
+
 class QueueFull(JobError):
     """As many jobs wait as may."""
 
@@ -160,6 +194,12 @@ class Starting(JobError):
     """The service is starting."""
 
     status, code, retry_after_s = 503, "not_ready", 2
+
+
+class GateUnasked(JobError):
+    """A gate could not be asked, which says nothing of the canary; it is tried again."""
+
+    status, code, retry_after_s = 503, "gate_not_asked", 10
 
 
 _FOREIGN: Mapping[int, type[JobError]] = {

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from eval.jobs.asked import ASKED
 from eval.jobs.errors import JobError, tree
+from eval.jobs.rollouts import Revision
 from eval.jobs.states import KINDS, STATES, Kind
 from eval.jobs.status import END, REPORTS
 
@@ -90,8 +92,9 @@ ERROR = {
 @cache
 def document() -> bytes:
     """The whole document as JSON."""
+    models: list[type[BaseModel]] = [*ASKED.values(), Revision]
     _, schemas = models_json_schema(
-        [(model, "validation") for model in ASKED.values()], ref_template=REFERENCE + "{model}"
+        [(model, "validation") for model in models], ref_template=REFERENCE + "{model}"
     )
     components = {**schemas["$defs"], "Job": JOB, "Page": PAGE, "ErrorBody": ERROR}
     keys = {
@@ -106,7 +109,7 @@ def document() -> bytes:
             "description": "Evaluations and audits of live endpoints as jobs. A job is a run of the `assay` "
             "command; its report is the one the command writes.",
         },
-        "paths": {**_submitting(), **_looking()},
+        "paths": {**_submitting(), **_rollouts(), **_looking()},
         "components": {"schemas": components, "securitySchemes": keys},
         "security": [{}, {"key": []}, {"header": []}],
     }
@@ -127,6 +130,28 @@ def _submitting() -> dict[str, Any]:
                     "202": _answer("Queued; Location is where it is.", "Job"),
                     "200": _answer("It was there already, from the same Idempotency-Key.", "Job"),
                     **_failures(400, 401, 403, 405, 408, 409, 413, 415, 422, 429),
+                },
+            }
+        }
+    return told
+
+
+def _rollouts() -> dict[str, Any]:
+    """What a rollout asks, in the words of Flagger's webhooks."""
+    schema = {"$ref": REFERENCE + Revision.__name__}
+    told: dict[str, Any] = {}
+    for path, words, good, statuses in (
+        ("/v1/rollouts", "May this revision go on? Begins its gate, once.", "Its gate passed.", (412, 425)),
+        ("/v1/rollouts/rollback", "Must this revision go back?", "Its gate failed, or stayed open.", (425,)),
+    ):
+        told[path] = {
+            "post": {
+                "summary": words,
+                "operationId": path[4:].replace("/", "_"),
+                "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+                "responses": {
+                    "200": _answer(good, "Job"),
+                    **_failures(400, 401, 403, 405, 408, 409, 413, 415, 422, 429, *statuses),
                 },
             }
         }

@@ -59,6 +59,8 @@ def application(current: Callable[[], Desk | None]) -> Starlette:
     do, one = _Routes(current), "/v1/jobs/{id}"
     routes = [
         *(Route(PATHS[kind], partial(do.submit, kind), methods=["POST"]) for kind in ASKED),
+        Route("/v1/rollouts", do.rollout, methods=["POST"]),
+        Route("/v1/rollouts/rollback", do.rollback, methods=["POST"]),
         Route("/v1/jobs", do.jobs, methods=["GET"]),
         Route(one, do.job, methods=["GET", "DELETE"]),
         Route(f"{one}/cancel", do.cancel, methods=["POST"]),
@@ -92,6 +94,14 @@ class _Routes:
         job, new = await run_in_threadpool(self.desk.submit, kind, body, key)
         told = await run_in_threadpool(self.desk.job, job.id)
         return _json(told, 202 if new else 200, location=f"/v1/jobs/{job.id}")
+
+    async def rollout(self, request: Request) -> Response:
+        body = await _body(request, self.desk)
+        return _json(await run_in_threadpool(self.desk.rollout, body))
+
+    async def rollback(self, request: Request) -> Response:
+        body = await _body(request, self.desk)
+        return _json(await run_in_threadpool(self.desk.rollback, body))
 
     async def jobs(self, request: Request) -> Response:
         query = request.query_params

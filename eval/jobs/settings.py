@@ -33,6 +33,9 @@ class JobSettings(BaseSettings):
     forms_dir: Path | None = Field(
         None, description="Folder of NAME.yaml (templates) and NAME.json (model cards) a job may name."
     )
+    gates_dir: Path | None = Field(
+        None, description="Folder of NAME.yaml, the gates a rollout may name: bodies of POST /v1/gates."
+    )
     hosts: Annotated[Hosts, NoDecode] = Field(
         Hosts.parse(NEAR),
         description="Hosts a job may measure: NAME, .SUFFIX, ADDRESS or [ADDRESS]; with :PORT for one port.",

@@ -119,6 +119,12 @@ class Store:
             )
             return _jobs(connection, "WHERE id = ?", row[0])[0], True
 
+    def of_key(self, key: str) -> Job | None:
+        """The job that came with a key; None when there is none."""
+        with self._opened() as connection:
+            found = _jobs(connection, "WHERE key = ?", key)
+        return found[0] if found else None
+
     def get(self, job_id: str) -> Job:
         """Raises UnknownJob."""
         with self._opened() as connection:

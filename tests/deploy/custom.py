@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from tests.deploy.custom_rollouts import ROLLOUTS
+
 Count = Annotated[int, Field(ge=0)]
-Duration = Annotated[str, Field(pattern=r"^\d+(ms|s|m|h)$")]
+Duration = Annotated[str, Field(pattern=r"^\d+(ms|s|m|h|d)$")]
 
 
 class _Strict(BaseModel):
@@ -100,6 +102,29 @@ class ServiceMonitor(_Strict):
     spec: _Monitoring
 
 
+class _Rule(_Strict):
+    record: str | None = None
+    alert: str | None = None
+    expr: str
+    for_: Annotated[Duration | None, Field(alias="for")] = None
+    keep_firing_for: Annotated[Duration | None, Field(alias="keep_firing_for")] = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+
+
+class _Group(_Strict):
+    name: str
+    interval: Duration | None = None
+    rules: list[_Rule]
+
+
+class PrometheusRule(_Strict):
+    api_version: Literal["monitoring.coreos.com/v1"]
+    kind: Literal["PrometheusRule"]
+    metadata: _Metadata
+    spec: dict[Literal["groups"], list[_Group]]
+
+
 class _Format(_Strict):
     name: str
     version: str
@@ -144,5 +169,51 @@ class InferenceService(_Strict):
     spec: dict[Literal["predictor"], _Predictor]
 
 
-_MODELS: Sequence[type[BaseModel]] = (ScaledObject, ServiceMonitor, ServingRuntime, InferenceService)
+class _Head(_Strict):
+    ray_start_params: dict[str, str]
+    template: Any  # Kubernetes's own: the test looks at it as at a Pod
+
+
+class _WorkerGroup(_Strict):
+    group_name: str
+    replicas: Count
+    min_replicas: Count
+    max_replicas: Count
+    ray_start_params: dict[str, str]
+    template: Any
+
+
+class _RayCluster(_Strict):
+    ray_version: str
+    head_group_spec: _Head
+    worker_group_specs: list[_WorkerGroup]
+
+
+class _RayRun(_Strict):
+    suspend: bool
+    submission_mode: Literal["K8sJobMode", "HTTPMode", "InteractiveMode"]
+    entrypoint: str
+    backoff_limit: Count
+    active_deadline_seconds: Annotated[int, Field(ge=1)]
+    shutdown_after_job_finishes: bool
+    ttl_seconds_after_finished: Count
+    ray_cluster_spec: _RayCluster
+
+
+class RayJob(_Strict):
+    api_version: Literal["ray.io/v1"]
+    kind: Literal["RayJob"]
+    metadata: _Metadata
+    spec: _RayRun
+
+
+_MODELS: Sequence[type[BaseModel]] = (
+    InferenceService,
+    PrometheusRule,
+    RayJob,
+    ScaledObject,
+    ServiceMonitor,
+    ServingRuntime,
+    *ROLLOUTS,
+)
 CUSTOM: Mapping[str, type[BaseModel]] = {model.__name__: model for model in _MODELS}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from eval.auditing.plan import Audit
 from eval.errors import EvalError
+from eval.gate.asks import Attacks, Timing
 from eval.gate.rules import Against, Need, Rules, read_rules
 
 GOOD = """
@@ -20,6 +23,31 @@ against:
   churn: {at_most: 0.05}
 confidence: 0.9
 """
+
+ROBUST = "require:\n  audit.robust_accuracy: {at_least: 0.5}"
+LIVE = """
+against:
+  audit.robust_accuracy: {not_worse_by: 0.05}
+  latency.p95_ms: {at_most_times: 1.5}
+audit: {suite: standard, goal: ["targeted:a b"], samples: 50, severities: [1, 5]}
+latency: {pairs: 400}
+"""
+
+
+def test_what_a_gate_does_itself(tmp_path: Path) -> None:
+    path = tmp_path / "gate.yaml"
+    path.write_text(LIVE)
+    rules = read_rules(path)
+    assert rules.audit == Attacks(suite="standard", goal=["targeted:a b"], samples=50, severities=[1, 5])
+    assert (rules.latency, rules.timed) == (Timing(pairs=400), ["latency.p95_ms"])
+
+
+def test_attacks_are_those_of_the_audit() -> None:
+    """Every field is one of a plan, with the same default; only paths and hosts are not a file's to say."""
+    theirs = {field.name: field.default for field in fields(Audit)}
+    ours = {{"goal": "goals"}.get(name, name): field.default for name, field in Attacks.model_fields.items()}
+    kept = {"twin", "surrogate", "mce", "max_queries", "authorised"}
+    assert ours == {name: value for name, value in theirs.items() if name not in kept}
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -79,6 +107,23 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ("require:\n  yes: {at_least: 1}", r":1: require\.1: .*string"),
         ("require:\n  a: {at_least: 1e-3}", r":2: require\.a\.at_least: .*number, got '1e-3'"),
         ("require: !!python/object:os.system {}", "must be YAML"),
+        (
+            f"{ROBUST}\naudit: {{epsilonn: 8}}",
+            r":3: audit\.epsilonn: is no key here; audit has suite, epsilon",
+        ),
+        (f"{ROBUST}\naudit: {{attacks: [../x]}}", r":3: audit\.attacks\.0: .*pattern"),
+        (
+            "require:\n  a: {at_least: 1}\naudit: {epsilon: 8}",
+            r"audit must have a rule that begins with audit\.",
+        ),
+        ("require:\n  a: {at_least: 1}\nlatency: {pairs: 50}", r"latency must have a rule under against"),
+        ("against:\n  accuracy: {at_most_times: 2}", r"against\.accuracy must not say at_most_times"),
+        ("against:\n  latency.p50_ms: {at_most_times: 0.5}", r"at_most_times: .*greater than or equal to 1"),
+        ("against:\n  latency.p99_ms: {at_most_times: 2}", r"p99_ms needs latency: {pairs: 1000}, got 200"),
+        (
+            "against:\n  latency.p50_ms: {at_most_times: 2}\nlatency: {pairs: 5}",
+            r":3: latency\.pairs: .*greater than or equal to 20",
+        ),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, text: str, said: str) -> None:
