@@ -7,15 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
-from bentoml._internal.container.generate import BENTO_PATH
 
 from eval.cli import cli
 from eval.target import authorise
-from tests.deploy.rendered import OVERLAYS, Document, of_kind, overlay, the
+from tests.deploy.rendered import CLUSTERS, Document, filled_in, of_kind, overlay, the
 from tests.e2e.processes import ROOT, running_service
 
 KEY = "a key that only this test knows"
@@ -34,27 +32,14 @@ def jobs(name: str) -> dict[str, Document]:
 def command(spec: Document, namespace: str, results: Path) -> list[str]:
     """What Kubernetes would start, with its `$(NAME)` filled in, and another disk for the results."""
     (container,) = spec["containers"]
-    assert container["command"] == ["python", "-m", "eval"]
-    assert container["workingDir"] == f"{BENTO_PATH}/src"
-    fields = {e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in container["env"] if _is_field(e)}
-    values = {
-        "metadata.namespace": namespace,
-        "metadata.labels['batch.kubernetes.io/job-name']": "job-1",
-    }
-    words: list[str] = container["args"]
-    for variable, path in fields.items():
-        words = [word.replace(f"$({variable})", values[path]) for word in words]
-    assert not [word for word in words if "$(" in word]
+    assert {"command", "workingDir"}.isdisjoint(container)  # the image's: `python -m eval`
+    words = filled_in(container, namespace=namespace, job="job-1")
     mount = next(m["mountPath"] for m in container["volumeMounts"] if m["name"] == "results")
     return [word.replace(f"--out={mount}", f"--out={results}") for word in words]
 
 
-def _is_field(variable: dict[str, Any]) -> bool:
-    return "fieldRef" in variable.get("valueFrom", {})
-
-
 @pytest.mark.parametrize("verb", sorted(FEW))
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", CLUSTERS)
 def test_the_command_line_is_understood(name: str, verb: str, tmp_path: Path) -> None:
     namespace = the(overlay(name), "Namespace")["metadata"]["name"]
     spec = jobs(name)[verb]
@@ -75,7 +60,7 @@ def test_a_wrong_command_line_would_be_noticed(tmp_path: Path) -> None:
         cli.commands["audit"].make_context("audit", words[1:])
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", CLUSTERS)
 def test_what_is_tried_again(name: str) -> None:
     """Exit codes 2 and 3 say the same each time; a pod that was evicted is not to blame."""
     for cron in of_kind(overlay(name), "CronJob"):

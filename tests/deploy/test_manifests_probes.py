@@ -66,7 +66,7 @@ def started(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     arguments = [there.get(word, word) for word in CONTAINER["args"]]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bentoml", *arguments, "service.app:VisionService"],
+            [sys.executable, "-m", "service", *arguments],
             cwd=ROOT,
             env={**kept, **own, **told},
             stdout=log,
