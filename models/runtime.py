@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = ["OnnxRunner", "UnusableGraph", "choose_providers"]
 
 # Fastest first; what is not there is passed over. The CPU is always there.
 PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
+PLANNED = 1_000  # shapes remembered: a graph of any size may be asked for every one
 SILENT = 4  # onnxruntime's "fatal": its own lines would bypass our log
 
 
@@ -27,6 +29,24 @@ class UnusableGraph(ValueError):
 def choose_providers(available: Sequence[str]) -> list[str]:
     """The execution providers to use, best first, out of those that are there."""
     return [name for name in PREFERRED if name in available]
+
+
+@functools.cache
+def _share_arena() -> None:
+    """One arena for all graphs of this process, made once.
+
+    One of its own would keep for each graph, for ever, what its largest batch once took.
+    """
+    kinds = onnxruntime.OrtAllocatorType, onnxruntime.OrtMemType
+    memory = onnxruntime.OrtMemoryInfo("Cpu", kinds[0].ORT_ARENA_ALLOCATOR, 0, kinds[1].DEFAULT)
+    onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(0, -1, -1, -1))
+
+
+def _giving_back() -> Any:
+    """Options of a run after which the arena keeps nothing that no run uses."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def _sizes(shape: Sequence[object]) -> tuple[int, ...]:
@@ -83,6 +103,10 @@ class OnnxRunner:
         options.log_severity_level = SILENT
         # Spinning threads would take the cores that decode the next picture.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        _share_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        # Weights stay: in the arena, they would keep what lies around them.
+        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         providers = choose_providers(onnxruntime.get_available_providers())
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
@@ -100,6 +124,7 @@ class OnnxRunner:
         self._require([i.name for i in self._session.get_inputs()], [self._input], "inputs")
         self._require(there, self._outputs, "outputs")
         self._batched, self._rank = batched, len(self._found[self._input].shape)
+        self._planned: set[tuple[int, ...]] = set()
 
     @staticmethod
     def _require(there: Sequence[str], wanted: Sequence[str], what: str) -> None:
@@ -128,8 +153,16 @@ class OnnxRunner:
     def run(self, batch: Array) -> list[Array]:
         """`(N, ...)` in the graph's layout and type -> its outputs, each `(N, ...)`."""
         if self._batched:
-            return list(self._session.run(self._outputs, {self._input: batch}))
+            return self._run(batch)
         if len(batch) != 1:
             raise ValueError(f"a graph without a batch axis takes one picture at a time, got {len(batch)}")
         picture = batch[0] if self._rank == batch.ndim - 1 else batch
-        return [output[None] for output in self._session.run(self._outputs, {self._input: picture})]
+        return [output[None] for output in self._run(picture)]
+
+    def _run(self, fed: Array) -> list[Array]:
+        """A shape's first run takes memory bit by bit, to plan the next in one piece, and gives it back."""
+        new = fed.shape not in self._planned and len(self._planned) < PLANNED
+        outputs = list(self._session.run(self._outputs, {self._input: fed}, _giving_back() if new else None))
+        if new:
+            self._planned.add(fed.shape)
+        return outputs
