@@ -18,9 +18,10 @@ TASKS: dict[str, TaskName] = {
     "detection": "detection",
     "segmentation": "segmentation",
     "robustness": "classification",
+    "rollout": "classification",
     "document": "classification",
 }
-EXAMPLES = sorted((ROOT / "deploy" / "gate").glob("*.yaml"))
+EXAMPLES = sorted(path for path in (ROOT / "deploy" / "gate").glob("*.yaml") if path.stem != "kustomization")
 LABELS = (*map(str, range(10)), "cat")
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
-from torch import no_grad
 
 from eval.data.tables import open_data
 from eval.whitebox.twin import LEAST_AGREEMENT, Twin, compare
@@ -166,15 +166,21 @@ def test_every_real_graph_has_a_twin(name: str) -> None:
     count, least_labels, least_values, spec = REAL[name]
     inputs = [fit(picture, spec) for picture in pictures_of(name, count)]
     assert len(inputs) == count
-    told = {"input_name": input_of(path), "outputs": outputs_of(path)}
-    twin = Twin(path.read_bytes(), **told).requires_grad_(False)  # type: ignore[arg-type]  # of two types
-    runner = OnnxRunner(path.read_bytes(), **told)  # type: ignore[arg-type]
+    twin, runner = both(path)
     assert compare(twin, runner, inputs).share >= least_values
     if least_labels:
         assert share_of_labels(labels_by(twin, inputs), labels_by(runner, inputs)) >= least_labels
 
 
-def labels_by(runner: Twin | OnnxRunner, inputs: Sequence[Array]) -> list[Array]:
+@cache
+def both(path: Path) -> tuple[Remembers, Remembers]:
+    """Its twin and itself, for all tests: a twin of a quantised graph takes its time."""
+    model, name, outputs = path.read_bytes(), input_of(path), outputs_of(path)
+    twin = Twin(model, input_name=name, outputs=outputs).requires_grad_(False)
+    return Remembers(twin), Remembers(OnnxRunner(model, input_name=name, outputs=outputs))
+
+
+def labels_by(runner: Runner, inputs: Sequence[Array]) -> list[Array]:
     found = [runner.run(one[None])[0] for one in inputs]
     return [f if f.ndim == 3 else f.reshape(1, -1).argmax(axis=1) for f in found]
 
@@ -183,7 +189,6 @@ def share_of_labels(one: Sequence[Array], other: Sequence[Array]) -> float:
     return float(np.mean([(a == b).mean() for a, b in zip(one, other, strict=True)]))
 
 
-@no_grad()
 def test_onnxruntime_is_no_closer_to_itself() -> None:
     """An 8-bit graph run as it stands, without what onnxruntime fuses, gives other classes now and then."""
     import onnxruntime
@@ -199,7 +204,6 @@ def test_onnxruntime_is_no_closer_to_itself() -> None:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     plain = [session.run(list(outputs), {name: one[None]})[0].argmax(axis=1) for one in inputs]
-    fused = labels_by(OnnxRunner(path.read_bytes(), input_name=name, outputs=outputs), inputs)
-    twin = labels_by(Twin(path.read_bytes(), input_name=name, outputs=outputs), inputs)
+    twin, fused = (labels_by(runner, inputs) for runner in both(path))
     own = share_of_labels(plain, fused)
     assert share_of_labels(twin, fused) >= own - 0.04, own
