@@ -21,7 +21,6 @@ from eval.auditing.chunks import Chunk, Row, chunks_of
 from eval.errors import EvalError
 from eval.target import Target, name_of
 from models.card import ModelCard
-from models.repository import RepositoryError, read_version
 from models.results import Array
 
 if TYPE_CHECKING:
@@ -243,6 +242,8 @@ def proven_on(folder: Path, target: Target, images: Sequence[Array], *, surrogat
 
 def _read(folder: Path) -> tuple[ModelCard, str]:
     """The card of a version, and the sha256 of the graph that is really there."""
+    from models.repository import RepositoryError, read_version  # onnxruntime, which an audit does without
+
     try:
         version = read_version(folder.resolve())
         return version.card, hashlib.sha256(version.model_path.read_bytes()).hexdigest()

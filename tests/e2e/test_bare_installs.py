@@ -43,8 +43,9 @@ def test_they_work_with_each_other(tmp_path: Path) -> None:
     assert not imports(evaluating, "onnxruntime")
     out = tmp_path / "out"
     with running_service(tmp_path / "home", python=serving) as url:
-        command = [evaluating, "-m", "eval", "evaluate", url, "--data", "digits:test", "--limit", "40"]
-        subprocess.run(
-            [*command, "--model", "digits", "--version", "1", "--out", str(out)], cwd=ROOT, check=True
-        )
-    assert json.loads((out / "report.json").read_text())
+        asked = [url, "--model", "digits", "--version", "1", "--data", "digits:test"]
+        few = ["--samples", "10", "--budget", "20", "--corruptions", ""]
+        for verb, *words in (["evaluate", "--limit", "40"], ["audit", *few]):
+            told = [verb, *asked, *words, "--out", str(out / verb)]
+            subprocess.run([evaluating, "-m", "eval", *told], cwd=ROOT, check=True)
+            assert json.loads((out / verb / "report.json").read_text())
