@@ -1,8 +1,9 @@
 """Find the highest rate a running service serves within an SLO: `python -m deploy.load URL`.
 
 Every probe is a run of Locust in an open loop. Arguments this command does not know are Locust's and the
-locustfile's: the classes of the mix, `--models`, `--slo-error-share` ... `--out` gets `search.json` and the
-`figures.json`, `load.html`, `load.json`, `load_*.csv` of the last probe, which is at the rate that was found.
+locustfile's: the classes of the mix, `--models`, `--slo-error-share` ... `--out` gets `search.json`, of each
+rate `probes/<rate>/` with `figures.json`, `load.html`, `load.json` and `load_*.csv`, and those of the rate
+that was found once more.
 
 Exit codes: 0 found, 1 not even the lowest rate keeps the SLO, 3 inconclusive: the generator or `--high` was
 the limit, not the service.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shutil
 import socket
 import subprocess
 import sys
@@ -43,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
     told, others = parser.parse_known_args(words)
     if not is_near(told.url) and "--allow-host" not in others:
         parser.error(f"load goes to this machine only, got {told.url}; see --allow-host")
-    told.out.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(told.out / "probes", ignore_errors=True)
 
     def probe(rate: float) -> Verdict:
         verdict, figures = _run(told, others, rate)
@@ -52,21 +54,30 @@ def main(words: Sequence[str] | None = None) -> int:
         return verdict
 
     found = highest(probe, low=told.low, high=told.high, tolerance=told.tolerance)
+    shutil.copytree(_folder(told, found.rate or found.limit or told.low), told.out, dirs_exist_ok=True)
     (told.out / "search.json").write_text(json.dumps(_plain(found), indent=1) + "\n", encoding="utf-8")
     print(_line(found, told.slo_p99_ms))  # noqa: T201
     return found.verdict.code
 
 
+def _folder(told: argparse.Namespace, rate: float) -> Path:
+    """Where the last probe of a rate is told."""
+    folder: Path = told.out / "probes" / f"{rate:.2f}"
+    return folder
+
+
 def _run(told: argparse.Namespace, others: Sequence[str], rate: float) -> tuple[Verdict, dict[str, object]]:
     """One probe: a run of Locust, and what it came to."""
     seconds, streams = max(told.seconds, math.ceil(LEAST_REQUESTS / rate)), max(4, told.workers)
-    figures: Path = told.out / "figures.json"
+    folder = _folder(told, rate)
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = folder / "figures.json"
     figures.unlink(missing_ok=True)
     command = [
         sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--host", told.url,
         "-u", str(streams), "-r", str(streams), "-t", f"{seconds}s", "--rate", str(rate), "--only-summary",
-        "--slo-p99-ms", str(told.slo_p99_ms), "--figures", str(figures), "--csv", str(told.out / "load"),
-        "--html", str(told.out / "load.html"), "--json-file", str(told.out / "load"),
+        "--slo-p99-ms", str(told.slo_p99_ms), "--figures", str(figures), "--csv", str(folder / "load"),
+        "--html", str(folder / "load.html"), "--json-file", str(folder / "load"),
         *(_spread(told.workers) if told.workers > 1 else []), *others,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603  # our own words

@@ -22,19 +22,21 @@ from urllib.parse import urlsplit
 import gevent
 from locust import LoadTestShape, events
 from locust.rpc import Message
-from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
+from locust.runners import MasterRunner, WorkerRunner
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # locust runs this file, not a package
 
 from deploy.load import promise, users
 from deploy.load.arrivals import SHAPES
-from deploy.load.options import add_options
+from deploy.load.options import add_options, headers_of
 from deploy.load.payloads import ROUTES, Ask, asks
 from deploy.load.tally import Tally
 from deploy.load.told import tell
 
 TALLY = Tally()
+HEARD: set[str] = set()  # workers whose counts are in it
 PICTURES = 12  # of each kind and route
+SILENCE_S = 10  # of a worker that is gone; Locust itself gives it up after 3, as a busy machine may be silent
 
 
 class _Shaped(LoadTestShape):
@@ -58,6 +60,7 @@ def _prepare(environment: Any, **_: object) -> None:
     _listeners(environment)
     if isinstance(environment.runner, WorkerRunner):
         return
+    headers_of(options)
     options.run, options.lost = uuid.uuid4().hex, 0
     options.streams, options.seconds = options.num_users or 1, options.run_time
     options.mix = [told.__name__ for told in environment.user_classes]  # a worker is not told which
@@ -92,9 +95,10 @@ def _listeners(environment: Any) -> None:
         run = getattr(environment.parsed_options, "run", "")
         data |= {"tally": TALLY.taken(), "run": run}
 
-    def take(data: dict[str, Any], **_: object) -> None:
+    def take(client_id: str, data: dict[str, Any], **_: object) -> None:
         if data.get("run") == environment.parsed_options.run:
             TALLY.merge(data["tally"])
+            HEARD.add(client_id)
 
     environment.events.report_to_master.add_listener(hand_over)
     environment.events.worker_report.add_listener(take)
@@ -111,14 +115,14 @@ def _wait_for_workers(environment: Any, **_: object) -> None:
     for worker in list(runner.clients.all):
         runner.server.send_to_client(Message("quit", None, worker.id))  # type: ignore[no-untyped-call]
     with gevent.Timeout(environment.stop_timeout + 5, False):
-        while any(worker.state != STATE_MISSING for worker in runner.clients.all):
+        while any(worker.heartbeat > -SILENCE_S for worker in runner.clients.all):
             gevent.sleep(0.1)
     environment.parsed_options.lost = len(runner.clients.all)
 
 
 def _keep_promise(environment: Any, **_: object) -> None:
     if not isinstance(environment.runner, WorkerRunner):
-        verdict = tell(environment.parsed_options, TALLY)
+        verdict = tell(environment.parsed_options, TALLY, workers=len(HEARD))
         print(verdict)  # noqa: T201  # the run's last word
         environment.process_exit_code = verdict.code
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from string import Template
 from typing import Any
 
 from deploy.load.arrivals import SHAPES
 from deploy.load.payloads import MODELS
 from deploy.load.promise import SCENARIOS, Slo
 
-__all__ = ["add_options", "slo_of"]
+__all__ = ["add_options", "headers_of", "slo_of"]
 
 
 def add_options(parser: Any) -> None:
@@ -28,7 +30,28 @@ def add_options(parser: Any) -> None:
     add("--slo-goodput-rps", type=float, default=0.0, help="Least right answers a second within --slo-p99-ms")
     add("--max-lag-ms", type=float, default=100.0, help="Most the generator may be late for 99 %%, open loop")
     add("--figures", default="", help="File for the figures and the verdict, JSON")
+    add(
+        "--header", action="append", default=[], metavar="NAME=VALUE", include_in_web_ui=False,
+        help="Sent with every request; $VARIABLE in VALUE is read from the environment of who sends",
+    )  # fmt: skip
     add("--allow-host", default="", help="A host beside this machine that may be loaded")
+
+
+def headers_of(options: Any) -> dict[str, str]:
+    """The headers of `--header`, with what the environment says; a master passes names of variables only.
+
+    Raises: SystemExit: it is no header, or its variable is not set.
+    """
+    found = {}
+    for told in options.header:
+        name, equals, value = told.partition("=")
+        if not equals or not name.strip():
+            raise SystemExit(f"a header must be NAME=VALUE, got {told!r}")
+        try:
+            found[name.strip()] = Template(value).substitute(os.environ)
+        except (KeyError, ValueError) as error:
+            raise SystemExit(f"{told}: the environment variable {error} is not set, or is no name") from error
+    return found
 
 
 def slo_of(options: Any) -> Slo:

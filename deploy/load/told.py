@@ -14,9 +14,13 @@ from deploy.load.tally import Tally
 __all__ = ["tell"]
 
 
-def tell(options: Any, tally: Tally) -> promise.Verdict:
-    """Judge a run, print its scenario's result, and write `options.figures`."""
-    told: dict[str, Any] = dict(tally.figures(within_ms=options.slo_p99_ms))
+def tell(options: Any, tally: Tally, *, workers: int) -> promise.Verdict:
+    """Judge a run, print its scenario's result, and write `options.figures`.
+
+    Args:
+        workers: who told the master what they did; 0 where one process did all.
+    """
+    told: dict[str, Any] = {**tally.figures(within_ms=options.slo_p99_ms), "workers": workers}
     expected = None
     if options.rate:
         expected = options.rate * told["sending_seconds"] * mean_of(SHAPES[options.shape])

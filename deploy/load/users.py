@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gevent
@@ -14,6 +14,7 @@ from locust import FastHttpUser, constant, task
 from locust.user.task import LOCUST_STATE_STOPPING
 
 from deploy.load.arrivals import SHAPES, arrivals
+from deploy.load.options import headers_of
 from deploy.load.payloads import Ask, wrong
 
 __all__ = ["Asker"]
@@ -31,6 +32,7 @@ class Asker(FastHttpUser):
 
     abstract = True
     wait_time = constant(0)
+    told: Mapping[str, str] = {}  # headers of every request
     concurrency = 1000  # connections of one user; what waits for one is late, and is counted as late
 
     def __init__(self, environment: Any) -> None:
@@ -46,7 +48,7 @@ class Asker(FastHttpUser):
         self.options = self.environment.parsed_options
         worker = getattr(self.environment.runner, "worker_index", 0)
         self.chance = random.Random(f"{self.options.seed} {worker} {next(STREAMS)}")
-        self.asks = self.pool()
+        self.asks, self.told = self.pool(), headers_of(self.options)
 
     @task
     def work(self) -> None:
@@ -82,7 +84,8 @@ class Asker(FastHttpUser):
         lag_ms = (time.perf_counter() - due) * 1000
         context = {"lag_ms": lag_ms, "images": ask.images, "due": time.time() - lag_ms / 1000}
         told: dict[str, Any] = {"name": ask.name, "context": context}
-        sent: dict[str, Any] = {"data": ask.data, "headers": dict(ask.headers), "catch_response": True}
+        headers = {**ask.headers, **self.told}
+        sent: dict[str, Any] = {"data": ask.data, "headers": headers, "catch_response": True}
         try:
             with self.client.post(ask.path, **sent, **told) as response:
                 response.request_meta["response_time"] = (time.perf_counter() - due) * 1000

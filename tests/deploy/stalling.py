@@ -19,6 +19,7 @@ class Stalling:
     """Answers every request with one prediction after `pause_s`, but nothing in the stall.
 
     The stall begins `after_s` seconds after the first request. `slots` requests are answered at once at most.
+    `asked` is how many came.
     """
 
     after_s: float = 0.0
@@ -27,6 +28,7 @@ class Stalling:
     slots: int = 1000
     status: int = 200
     url: str = ""
+    asked: int = 0
     first: float | None = None
     lock: asyncio.Semaphore = field(init=False)
 
@@ -36,6 +38,7 @@ class Stalling:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = re.search(rb"content-length: *(\d+)", head, flags=re.I)
                 await reader.readexactly(int(length[1]) if length else 0)
+                self.asked += 1
                 async with self.lock:
                     await asyncio.sleep(self._pause())
                 body = json.dumps({"predictions": [{}], "code": ""}).encode()

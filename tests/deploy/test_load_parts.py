@@ -240,6 +240,25 @@ def test_a_rate_that_passed_by_luck_is_not_found(seed: int) -> None:
     assert passed.count(found.rate) >= 2
 
 
+@pytest.mark.parametrize("code", [BROKEN, INCONCLUSIVE])
+@pytest.mark.parametrize("unlucky", range(12))
+def test_a_rate_that_broke_by_bad_luck_is_asked_again(unlucky: int, code: int) -> None:
+    """One moment of a busy machine, whenever it comes, does not lower what is found."""
+    asked = itertools.count()
+
+    def probe(rate: float) -> Verdict:
+        if rate > 101:
+            return Verdict(BROKEN, "slow")
+        return Verdict(KEPT if next(asked) != unlucky else code, "busy")
+
+    found = highest(probe, low=5, high=1000)
+    assert found.rate is not None
+    assert 101 / 1.05 <= found.rate <= 101
+    broke = [rate for rate, verdict in found.probes if verdict.code == BROKEN]
+    assert broke.count(found.limit) >= 2  # type: ignore[arg-type]
+    assert len(found.probes) < 25
+
+
 @pytest.mark.parametrize(
     ("host", "near"),
     [
