@@ -4,6 +4,7 @@
   - DatasetError      the data on disk is not what its description says
   - EndpointError     the endpoint refused, failed or answered with the wrong shape
     + Refused           it would not take what was sent; something else may be taken
+    + Failed            it says itself that it failed at what was sent
     + Gone              nobody listens at the address, so nothing else will be answered either
   - BudgetExceeded    a run asked for more queries than it was allowed
   - NotAuthorised     an audit was pointed at a host nobody allowed
@@ -11,7 +12,16 @@
 
 from __future__ import annotations
 
-__all__ = ["BudgetExceeded", "DatasetError", "EndpointError", "EvalError", "Gone", "NotAuthorised", "Refused"]
+__all__ = [
+    "BudgetExceeded",
+    "DatasetError",
+    "EndpointError",
+    "EvalError",
+    "Failed",
+    "Gone",
+    "NotAuthorised",
+    "Refused",
+]
 
 
 class EvalError(Exception):
@@ -28,6 +38,10 @@ class EndpointError(EvalError):
 
 class Refused(EndpointError):
     """The endpoint would not take what was sent; something else may be taken."""
+
+
+class Failed(EndpointError):
+    """The endpoint says itself that it failed at what was sent: 500, or another that no pause cures."""
 
 
 class Gone(EndpointError):

@@ -26,6 +26,7 @@ __all__ = [
     "UnreadableImage",
     "decode",
     "decode_labels",
+    "encode_jpeg",
     "encode_png",
     "is_small",
     "peek",
@@ -276,3 +277,8 @@ def encode_png(image: Array, *, level: int = 1) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image[..., 0] if grey else image).save(buffer, "PNG", compress_level=level)
     return buffer.getvalue()
+
+
+def encode_jpeg(image: Array, *, quality: int = 95) -> bytes:
+    """JPEG of uint8 `(H, W, 3)`."""
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality))

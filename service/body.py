@@ -54,7 +54,10 @@ async def read_body(call: Call, settings: ServiceSettings, memory: Memory) -> by
     except TimeoutError as late:
         raise SlowBody(f"the body must arrive within {settings.timeout_s:g} s") from late
     if not await is_intact(call.text(DIGEST.encode()), body):
-        raise DigestMismatch("the body is not the one its Content-Digest is of; send it again")
+        raise DigestMismatch(
+            "the body is not the one its Content-Digest is of; send it again, and if this is said each time, "
+            "have whatever rewrites it on the way leave that header out"
+        )
     encoding = call.text(b"content-encoding").strip().lower()
     if encoding in ("", "identity"):
         return body

@@ -33,6 +33,7 @@ __all__ = ["Edge", "new_request_id", "request_id_of"]
 SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # a caller's own id goes into logs and headers
 TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C traceparent
 QUIET = {"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"}  # asked by machines, often
+EMPTY = {204, 304}  # have no content; a digest of none would be taken for that of what a cache holds
 TICK_S = 0.25
 log = get_log("access")
 
@@ -199,7 +200,7 @@ class _Answer:
     async def _begin(self, start: Message, body: bytes | None) -> None:
         """Send somebody else's head; with a digest, if one is wanted and the body is not still to come."""
         self.started = True
-        if self._digest is not None and body is not None:
+        if self._digest is not None and body is not None and self.status not in EMPTY:
             MutableHeaders(scope=start)[DIGEST] = await digest_of(body, self._digest)
         await self._send(start)
 

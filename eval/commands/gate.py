@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,8 +72,6 @@ def command(
     \b
     assay gate gate.yaml runs/2 --baseline runs/1 --junit gate.xml
     """
-    from eval.report.document import Check
-
     if options["resume"] and options["out"] is None:
         raise click.UsageError("--resume needs --out, the folder of the runs that are to go on")
     told, files = dict(options), {name: options.pop(name) for name in FORMS}
@@ -80,16 +79,33 @@ def command(
         with told_to_stop():
             _judge(rules, subject, baseline, files, options)
     except KeyboardInterrupt as stop:
-        _write(files, subject, [Check("gate", "error", "it was stopped before it was decided")])
-        stopped(told, stop.args[0] if stop.args else signal.SIGINT)
+        with _undecided(files, subject, "it was stopped before it was decided"):
+            stopped(told, stop.args[0] if stop.args else signal.SIGINT)
     except (EvalError, OSError) as error:
-        click.echo(f"Error: {error}", err=True)
-        _write(files, subject, [Check("gate", "error", str(error))])
-        sys.exit(COULD_NOT)
-    except Exception as bug:  # Python would end with 1, which says that a rule failed
+        with _undecided(files, subject, str(error)):
+            click.echo(f"Error: {error}", err=True)
+    except Exception as bug:
+        with _undecided(files, subject, f"a bug: {type(bug).__name__}: {bug}"):
+            traceback.print_exc()
+
+
+@contextlib.contextmanager
+def _undecided(files: Mapping[str, Path | None], subject: str, why: str) -> Iterator[None]:
+    """Write that there is no verdict, and end so whatever happens: by itself Python would end with 1, which
+    says that a rule failed."""
+    code = COULD_NOT
+    try:
+        try:
+            yield
+        finally:
+            from eval.report.document import Check
+
+            _write(files, subject, [Check("gate", "error", why)])
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else COULD_NOT
+    except Exception:
         traceback.print_exc()
-        _write(files, subject, [Check("gate", "error", f"a bug: {type(bug).__name__}: {bug}")])
-        sys.exit(COULD_NOT)
+    sys.exit(code)
 
 
 def _judge(

@@ -34,7 +34,7 @@ async def settled(run: Recorded) -> int:
         return 0
     if len(missing) > MOST:
         silent = [missing[i] for i in np.linspace(0, len(missing) - 1, MOST).astype(int)]
-    control = next(place for place in range(len(run.data)) if place not in set(missing))
+    control = next(iter(set(range(len(run.data))) - set(missing)))  # a run without any answer is none
     asked = len(silent)
     for _ in range(TIMES):
         silent = await _still(run, silent, control)

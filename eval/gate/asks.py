@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 
-__all__ = ["LATENCY", "Attacks", "Timing"]
+__all__ = ["LATENCY", "Attacks", "GoalName", "Severity", "Timing", "Word"]
 
 LATENCY = {"latency.p50_ms": 0.5, "latency.p95_ms": 0.95, "latency.p99_ms": 0.99}
 BEYOND = 10  # pairs that must lie beyond a percentile for it to have an interval

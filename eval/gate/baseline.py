@@ -10,8 +10,9 @@ from eval.comparison.columns import Columns, columns_of
 from eval.comparison.differences import Paired, by_class, scores_of
 from eval.comparison.states import comparable
 from eval.errors import EvalError
+from eval.gate.asks import LATENCY
 from eval.gate.decide import against, beside
-from eval.gate.measured import LATENCY, Number, latency_of, require_valid, slices_in, unknown
+from eval.gate.measured import Number, latency_of, require_valid, slices_in, unknown
 from eval.gate.rules import Rules
 from eval.metrics.intervals import clopper_pearson
 from eval.metrics.paired import Difference

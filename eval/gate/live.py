@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from eval.auditing.plan import Audit as Plan
 from eval.auditing.run import audit
 from eval.compare import Progress
 from eval.console import save
-from eval.errors import EvalError
+from eval.errors import EndpointError, EvalError
 from eval.gate.asks import Attacks, Timing
 from eval.gate.audited import AUDIT, Audit
 from eval.gate.measured import require_usable
@@ -20,7 +20,7 @@ from eval.pool import Pace
 from eval.recorded import Request
 from eval.remote.access import target_of
 from eval.subject import Asking, Subject
-from eval.target import authorise
+from eval.target import Target, authorise, name_of
 
 __all__ = ["Live", "attacked", "audited_live", "require_live", "timed_live"]
 
@@ -34,32 +34,81 @@ class Live:
     Attributes:
         out: folder below which audits are recorded; None to forget them.
         authorised: hosts beside this machine and this cluster whose owners agreed to be attacked.
+        known: live sides that were pinned, as their services described them then.
     """
 
     asking: Asking
     out: Path | None = None
     authorised: Sequence[str] = ()
     tell: Progress | None = None
+    known: dict[Subject, Target] = field(default_factory=dict)
+
+    @property
+    def data(self) -> str:
+        """What live sides are asked about. Raises EvalError: nothing is named."""
+        if self.asking.data is None:
+            raise EvalError("say with --data what live models are to be asked about")
+        return self.asking.data
+
+    async def pinned(self, side: Subject) -> Subject:
+        """The side with the version it has now: one that comes later is not what this gate is about.
+
+        Raises:
+            EvalError: it is not there, is the very model that was pinned before, or there is no data to ask
+                about.
+        """
+        if not side.live or not self.data:
+            return side
+        target = await self._told(side)
+        found = replace(side, url=side.url.rstrip("/"), model=target.model, number=target.version)
+        if found in self.known:
+            raise EvalError(
+                f"subject and baseline are both {name_of(target)} of {found.url}: a model is as good as "
+                "itself; name two services, or two versions as URL#MODEL/VERSION"
+            )
+        self.known[found] = target
+        return found
+
+    async def target(self, side: Subject) -> Target:
+        """What is asked of a side that was pinned. Raises EvalError: it is gone, or another model."""
+        target = await self._told(side)
+        self.same(side, target.sha256)
+        return target
+
+    def same(self, side: Subject, sha256: str) -> None:
+        """See that what answered is what was pinned: one address may lead to several revisions.
+
+        Raises:
+            EndpointError: it is another model.
+        """
+        was = self.known[side]
+        if was.sha256 and sha256 and sha256 != was.sha256:
+            raise EndpointError(
+                f"{name_of(was)} of {side.url} is now one model, now another: sha256 {was.sha256[:12]} when "
+                f"the gate began, then {sha256[:12]}; see that the address leads to one revision"
+            )
+
+    async def _told(self, side: Subject) -> Target:
+        return await target_of(self.asking.access(side.url), side.model, side.number)
 
 
 async def audited_live(attacks: Attacks, side: Subject, whose: str, live: Live) -> Audit:
     """The audit of a live side, recorded in `audit-WHOSE` below `out`.
 
     Raises:
-        EvalError: as `audit`; it is not valid, or there is no data to ask about.
+        EvalError: as `audit`; it is not valid.
     """
     asking = live.asking
-    if asking.data is None:
-        raise EvalError(f"say with --data what {side.url} is to be attacked on")
     folder = None if live.out is None else live.out / f"audit-{whose}"
     report = await audit(
-        asking.access(side.url), asking.data, _plan(attacks, live.authorised), model=side.model,
+        asking.access(side.url), live.data, _plan(attacks, live.authorised), model=side.model,
         number=side.number, pace=Pace(BATCH, asking.concurrency), out=folder, resume=asking.resume,
         **({} if live.tell is None else {"tell": live.tell}),
     )  # fmt: skip
     where = folder or Path(f"audit-{whose}")
     if folder is not None:
         save(report, folder)
+    live.same(side, str(report.manifest.get("sha256") or ""))
     require_usable(report, where)
     return Audit(where, report)
 
@@ -84,22 +133,21 @@ async def timed_live(rules: Rules, subject: Subject, baseline: Subject, live: Li
     """Both sides, timed side by side.
 
     Raises:
-        EvalError: one of them is gone, or answers too little; there is no data to ask about.
+        EvalError: one of them is gone, became another, or answers too little.
     """
     asking, timing = live.asking, rules.latency or Timing()
-    if asking.data is None:
-        raise EvalError(f"say with --data what {subject.url} is to be timed on")
-    one, other = [
-        await target_of(asking.access(side.url), side.model, side.number) for side in (subject, baseline)
-    ]
-    data = Request(one, asking.data, asking.limit).dataset()
+    one, other = [await live.target(side) for side in (subject, baseline)]
+    data = Request(one, live.data, asking.limit).dataset()
 
     def enough(found: Timed) -> bool:
         told = (timing_check(name, rules.against[name], found, rules.confidence) for name in rules.timed)
         return all(check.verdict != "inconclusive" for check in told)
 
     tell = None if live.tell is None else live.tell("time")
-    return await timed(one, other, data, timing.pairs, enough, tell)
+    found = await timed(one, other, data, timing.pairs, enough, tell)
+    for side in (subject, baseline):
+        await live.target(side)
+    return found
 
 
 def attacked(side: Subject, reports: Sequence[Path]) -> bool:

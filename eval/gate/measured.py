@@ -24,7 +24,6 @@ from models.card import TaskName
 from models.results import Array
 
 __all__ = [
-    "LATENCY",
     "Measured",
     "Number",
     "figures_of",

@@ -75,11 +75,17 @@ async def gate(
     if rules.against and baseline is None:
         raise EvalError(f"say with --baseline what against.{next(iter(rules.against))} is to be held against")
     require_live(rules, subject, baseline, live)
+    subject = await live.pinned(subject)
+    if baseline is not None and rules.against:
+        baseline = await live.pinned(baseline)
     needed = _needed(rules, subject, baseline)
     async with opened(needed, asking, out, tell) as runs:
         by_name, own = {}, {}
         for (name, side), one in zip(needed, runs, strict=True):
-            by_name[name], own[name] = one, await settled(one) if side.live else 0
+            by_name[name], own[name] = one, 0
+            if side.live:
+                live.same(side, one.target.sha256)
+                own[name] = await settled(one)
         run, before = by_name.get("subject"), by_name.get("baseline")
         judging = Judging(rules, subject, baseline, run, before, reports, live, own=own.get("subject", 0))
         checks = await judging.checks()

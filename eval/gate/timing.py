@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from eval.data.dataset import Dataset
-from eval.errors import EndpointError, EvalError
+from eval.errors import EndpointError, EvalError, Failed
 from eval.gate.asks import LATENCY
 from eval.gate.rules import Against
+from eval.metrics.intervals import NORMAL
 from eval.remote.access import endpoint_of
 from eval.remote.endpoint import LiveEndpoint
 from eval.report.document import Cell, Check, Section, Table
 from eval.silence import Silence
 from eval.target import Target, name_of
+from models.decoding import UnreadableImage, decode, encode_jpeg, encode_png, peek
 from models.results import Array
 
 __all__ = ["LOOKS", "Ratio", "Timed", "timed", "timing_check"]
@@ -24,6 +27,8 @@ __all__ = ["LOOKS", "Ratio", "Timed", "timed", "timing_check"]
 LOOKS = (1, 2, 4)  # times the pairs: where one look decides nothing, it goes on to the next
 WARM = 5  # pairs that are asked first and do not count
 RESAMPLES = 2000
+AT_ONCE = 4_000_000  # drawn pairs in memory
+BLOCKS = 5  # Student's t of four degrees of freedom can be written down
 MOST_UNANSWERED = 0.01  # of the pairs
 
 
@@ -45,34 +50,47 @@ class Timed:
     Attributes:
         subject, baseline: seconds, float64 `(N,)`.
         beside: what the baseline is called.
+        failures: pairs beside these at which the subject says it failed, and the baseline answered.
     """
 
     subject: Array
     baseline: Array
     beside: str = ""
+    failures: int = 0
 
     def ratio(self, name: str, confidence: float) -> Ratio:
         """Of one percentile; the interval by the bootstrap over blocks of neighbouring pairs.
 
         Whatever slows the machine slows some neighbours, on both sides: pairs are drawn together, and with
-        the pairs around them (circular blocks of the cube root of N; Politis and Romano 1992, Hall,
-        Horowitz and Jing 1995), so that a busy spell does not count as many findings.
+        the pairs around them (circular blocks; Politis and Romano 1992), so that a busy spell does not count
+        as many findings.
+
+        **Differences**: blocks usually grow with the cube root of N. Latencies are alike for longer than
+        that, so there are five, and the interval is as much wider as Student's t is than the normal law.
 
         Args:
             name: a key of `LATENCY`.
         """
         share, size = LATENCY[name], len(self.subject)
-        block = max(1, round(size ** (1 / 3)))
-        starts = np.random.Generator(np.random.Philox(key=0)).integers(
-            0, size, (RESAMPLES, -(-size // block))
-        )
-        drawn = ((starts[:, :, None] + np.arange(block)) % size).reshape(RESAMPLES, -1)[:, :size]
-        over, under = (np.quantile(side[drawn], share, axis=1) for side in (self.subject, self.baseline))
+        block = max(1, size // BLOCKS)
+        shape = RESAMPLES, -(-size // block)
+        starts = np.random.Generator(np.random.Philox(key=0)).integers(0, size, shape)
+        parts = np.array_split(starts, 1 + RESAMPLES * size // AT_ONCE)
+        drawn = np.concatenate([self._ratios(part, block, share) for part in parts])
         one, other = (float(np.quantile(side, share)) for side in (self.subject, self.baseline))
-        tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-        low, high = (float(bound) for bound in np.quantile(over / under, tails))
-        value = one / other
-        return Ratio(value, min(low, value), max(high, value), one * 1e3, other * 1e3)
+        tails, value = [(1 - confidence) / 2, (1 + confidence) / 2], one / other
+        wide = _student(tails[1]) / NORMAL.inv_cdf(tails[1])
+        low, high = (float(bound) / value for bound in np.quantile(drawn, tails))
+        low, high = value * min(low, 1) ** wide, value * max(high, 1) ** wide
+        return Ratio(value, low, high, one * 1e3, other * 1e3)
+
+    def _ratios(self, starts: Array, block: int, share: float) -> Array:
+        """Of the blocks that begin there; float64 `(R,)` for int64 `(R, B)`."""
+        size = len(self.subject)
+        drawn = ((starts[:, :, None] + np.arange(block)) % size).reshape(len(starts), -1)[:, :size]
+        over, under = (np.quantile(side[drawn], share, axis=1) for side in (self.subject, self.baseline))
+        found: Array = over / under
+        return found
 
     def section(self, subject: str, confidence: float) -> Section:
         """Every percentile, for a report's timing."""
@@ -87,6 +105,12 @@ class Timed:
         title = f"Latency of {subject}, beside {self.beside}"
         note = f"{len(self.subject):,} pictures, one request at a time, each to both in turn."
         return Section(title, tables=[Table(rows, note=note)])
+
+
+def _student(share: float) -> float:
+    """Quantile, above the median, of Student's t with `BLOCKS` - 1 = 4 degrees of freedom."""
+    root = math.sqrt(4 * share * (1 - share))
+    return 2 * math.sqrt(math.cos(math.acos(root) / 3) / root - 1)
 
 
 def timing_check(name: str, rule: Against, found: Timed, confidence: float) -> Check:
@@ -119,6 +143,8 @@ async def timed(
 ) -> Timed:
     """Both asked about one picture after another, one request at a time, now the one first, now the other.
 
+    No picture is one that either was asked before: one that has an answer ready would be as fast as that.
+
     Args:
         pairs: of requests before the first look; see `LOOKS`.
         enough: whether a look decides, so that no more is asked.
@@ -127,42 +153,59 @@ async def timed(
         EndpointError: one of them is gone, or answers too few: that says nothing of how fast it is.
     """
     rng, kept = np.random.Generator(np.random.Philox(key=1)), list[tuple[float, float]]()
-    places, found = rng.permutation(len(data))[: pairs + WARM].tolist(), None
-    files = [data[place].file for place in places]
+    places, found, failures = rng.permutation(len(data)).tolist(), None, 0
     async with endpoint_of(subject) as one, endpoint_of(baseline) as other:
         clocks = (_Clock(one), _Clock(other))
         for look in LOOKS:
             last = look * pairs + WARM
             for turn in range(0 if found is None else (look // 2) * pairs + WARM, last):
+                file = _new(data[places[turn % len(places)]].file, rng)
                 order = (0, 1) if rng.random() < 0.5 else (1, 0)
-                took = {side: await clocks[side].once(files[turn % len(files)]) for side in order}
-                if turn >= WARM and took[0] is not None and took[1] is not None:
-                    kept.append((took[0], took[1]))
+                took = {side: await clocks[side].once(file) for side in order}
+                if took[1] is not None and turn >= WARM:
+                    failures += clocks[0].failed
+                    kept += [] if took[0] is None else [(took[0], took[1])]
                 if tell is not None:
                     tell(turn + 1, last)
             if len(kept) < (1 - MOST_UNANSWERED) * look * pairs:
                 why = next((clock.silence.why for clock in clocks if clock.silence.why), "")
                 raise EvalError(f"only {len(kept)} of {look * pairs} pairs of requests were answered: {why}")
             first, second = np.array(kept).T
-            found = Timed(first, second, name_of(baseline))
+            found = Timed(first, second, name_of(baseline), failures)
             if enough(found):
                 break
     return found or Timed(np.empty(0), np.empty(0))
 
 
-@dataclass(frozen=True, slots=True)
+def _new(file: bytes, rng: np.random.Generator) -> bytes:
+    """The picture with other lowest bits, grey where it was: as much work, and nobody has its answer."""
+    try:
+        picture = decode(file)
+    except UnreadableImage:  # whoever is asked may know better
+        return file
+    changed = picture ^ rng.integers(0, 2, (*picture.shape[:2], 1), np.uint8)
+    return encode_jpeg(changed) if peek(file).format == "JPEG" else encode_png(changed)
+
+
+@dataclass(slots=True)
 class _Clock:
-    """Times one endpoint; gives up when it is gone."""
+    """Times one endpoint; gives up when it is gone.
+
+    Attributes:
+        failed: whether the last picture was one it says it failed at.
+    """
 
     endpoint: LiveEndpoint[Any]
     silence: Silence = field(default_factory=Silence)
+    failed: bool = False
 
     async def once(self, file: bytes) -> float | None:
         """Seconds that one answer took, retries included; None where there was none."""
-        before = len(self.endpoint.seconds)
+        before, self.failed = len(self.endpoint.seconds), False
         try:
             await self.endpoint.predict_files([file])
         except EndpointError as error:
+            self.failed = isinstance(error, Failed)
             self.silence.failed(error)
             self.silence.end()
             return None

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from eval.gate.asks import GoalName, Severity, Word
 from eval.gate.rules import Rules
 from eval.jobs.errors import BadBody, BadParameter
 from eval.jobs.reaching import Address, Endpoint, Strict, Url
@@ -29,17 +30,12 @@ __all__ = [
 ModelName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 DataName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_:-]{0,79}$")]
 JobId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-Word: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Column: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .-]{0,63}$")]
 Words: TypeAlias = Annotated[list[Word], Field(max_length=32)]
 Columns: TypeAlias = Annotated[list[Column], Field(max_length=16)]
 Version: TypeAlias = Annotated[int, Field(ge=1, le=2**31)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Batch: TypeAlias = Annotated[int, Field(ge=1, le=128)]
-GoalName: TypeAlias = Annotated[
-    str, StringConstraints(pattern=r"^[a-z]{1,20}(:[A-Za-z0-9_][A-Za-z0-9_ .-]{0,63})?$")
-]
-Severity: TypeAlias = Annotated[int, Field(ge=1, le=5)]
 AtOnce: TypeAlias = Annotated[int, Field(ge=1, le=256)]
 
 

@@ -65,7 +65,7 @@ class Desk:
         Raises:
             GateFailed, GateOpen: it has not, and will not.
             GateRunning: not yet.
-            GateUnasked: it could not be asked; it is tried again.
+            GateUnasked: it could not be asked; it is tried again, up to `MOST_TRIES` times.
             JobError: as `submit`.
         """
         revision = Revision.of(body)

@@ -138,7 +138,7 @@ def unasked(job: Job) -> bool:
 def answer_of(job: Job, folder: Path) -> JobError | None:
     """What a rollout hears that asks whether it may go on: None is yes."""
     if unasked(job):
-        return GateUnasked(f"could not be asked: {_why(job, folder)}; it is tried again")
+        return GateUnasked(f"could not be asked: {_why(job, folder)}")
     if job.state != "done":
         return GateRunning(f"job {job.id} is {job.state}")
     if job.verdict == "pass":

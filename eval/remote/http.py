@@ -23,7 +23,7 @@ from itertools import count
 import aiohttp
 from yarl import URL
 
-from eval.errors import EndpointError, Gone, Refused
+from eval.errors import EndpointError, Failed, Gone, Refused
 from eval.remote.line import Line, Mistaken
 from eval.remote.pace import Pace
 from eval.remote.reply import BUSY, Reply, is_passing, retry_after, words_of
@@ -43,6 +43,10 @@ SMALL_BYTES = 1 << 16  # aiohttp sends bytes quicker than a file, and warns when
 ID = "x-request-id"
 WANTED = "sha-256=1"
 MOST_WORDS = 300  # characters of a server's own that are told
+CHANGED = (
+    "the answer was changed on the way: it is not what its Content-Digest says; a proxy that rewrites "
+    "answers must leave that header out"
+)
 
 
 class Http:
@@ -110,6 +114,7 @@ class Http:
         Raises:
             Gone: no connection could be made.
             Refused: 4xx.
+            Failed: 5xx that another attempt would not change.
             EndpointError: another status, no answer to the last attempt, or more than we take.
         """
         began, asked_s = None, 0.0
@@ -216,11 +221,12 @@ class Http:
             # What came compressed is not what the digest is of, and has a checksum of its own.
             unpacked = "content-encoding" in response.headers
             if not unpacked and not await is_intact(response.headers.get(DIGEST, ""), reply.body):
-                raise Mistaken("the answer was changed on the way")
+                raise Mistaken(CHANGED)
             return reply
 
     def _failed(self, reply: Reply) -> EndpointError:
-        kind = Refused if 400 <= reply.status < 500 and not is_passing(reply) else EndpointError
+        own = Refused if reply.status < 500 else Failed
+        kind = EndpointError if reply.status < 400 or is_passing(reply) else own
         return kind(f"{bare(reply.url)} did not answer: {reply.status} {self._brief(words_of(reply))}")
 
     def _broken(self, url: URL, error: Exception, seconds: float | None = None) -> EndpointError:

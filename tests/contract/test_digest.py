@@ -90,3 +90,16 @@ def test_an_answer_that_is_packed(client: TestClient) -> None:
     wanting = {"want-content-digest": "sha-256=1", "accept-encoding": "gzip"}
     with client.stream("POST", "/v2/models/lamp/infer", content=body, headers=wanting) as answer:
         assert answer.headers["content-digest"] == right(b"".join(answer.iter_raw()))
+
+
+def test_what_has_no_content_has_no_digest(client: TestClient) -> None:
+    """A cache would take the digest of nothing for that of the page it holds."""
+    path, wanting = "/static_content/index.css", {"want-content-digest": "sha-256=1"}
+    noted, client.event_hooks = client.event_hooks, {}  # BentoML's own pages are in no document
+    try:
+        page = client.get(path, headers=wanting)
+        known = client.get(path, headers={**wanting, "if-none-match": page.headers["etag"]})
+    finally:
+        client.event_hooks = noted
+    assert page.headers["content-digest"] == right(page.content)
+    assert (known.status_code, "content-digest" in known.headers) == (304, False)

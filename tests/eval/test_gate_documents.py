@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eval.comparison.states import known
-from eval.gate.measured import LATENCY
+from eval.gate.asks import LATENCY
 from eval.gate.rules import Rules, read_rules
 from eval.served import ROOT
 from models.card import TaskName

@@ -60,6 +60,21 @@ def test_changed(name: str) -> None:
     assert not intact(CHANGED[name])
 
 
+def test_a_content_is_read_once_whatever_the_header_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one request with a long header costs as much as thousands."""
+    read: list[str] = []
+
+    async def noted(content: bytes, algorithm: str) -> str:
+        read.append(algorithm)
+        return await digest_of(content, algorithm)
+
+    monkeypatch.setattr(digest, "digest_of", noted)
+    wrong = TOLD["sha-256"].replace("RK", "RL")
+    assert intact(", ".join([wrong, *[TOLD["sha-256"], TOLD["sha-512"]] * 100]))  # the last counts
+    assert sorted(read) == ["sha-256", "sha-512"]
+    assert not intact(f"{TOLD['sha-256']}, {wrong}")
+
+
 @given(st.binary(min_size=1, max_size=100), st.data())
 def test_any_bit_is_missed(content: bytes, data: st.DataObject) -> None:
     at, bit = data.draw(st.integers(0, len(content) - 1)), data.draw(st.integers(0, 7))

@@ -171,6 +171,20 @@ against:
     assert (other.exit_code, "a1 is of other weights" in other.output) == (2, True), other.output
 
 
+def test_the_subjects_audit_is_not_the_baselines(tmp_path: Path) -> None:
+    """With no other rule nobody reads the baseline's run, so its weights are not known."""
+    data = pictures(tmp_path / "data", (2, 1, 1))
+    run, base = (
+        recording(tmp_path / name, data, classified([0, 0, 1, 2]), sha256=name) for name in ("two", "one")
+    )
+    reports = audit(tmp_path / "a2", WEAK), audit(tmp_path / "a1", sha256="one")
+    rule, words = "against:\n  audit.robust_accuracy: {not_worse_by: 0.05}", [run, "--baseline", base]
+    both = gate(tmp_path, rule, *words, "--report", reports[0], "--report", reports[1])
+    assert (both.exit_code, "difference -0.3" in both.output) == (1, True), both.output
+    alone = gate(tmp_path, rule, *words, "--report", reports[0])
+    assert (alone.exit_code, "need an audit of the baseline" in alone.output) == (2, True), alone.output
+
+
 def test_no_audit_and_an_invalid_one_and_two_models_are_refused(tmp_path: Path) -> None:
     rule = "require:\n  audit.robust_accuracy: {at_least: 0.1}"
     folder = audit(tmp_path / "a", goals=["untargeted", "untargeted"])

@@ -169,6 +169,64 @@ def test_many_that_some_answer_later_decide_nothing(tmp_path: Path, data: str) -
         judged(tmp_path, data, fails(model(127), mostly), rules=rules)
 
 
+def test_failures_that_come_now_and_then_are_its_own_fault(tmp_path: Path, data: str) -> None:
+    """Asked about a picture again it answers, so the run has none; the baseline answered it meanwhile."""
+    asked: list[int] = []
+
+    def now_and_then(number: int) -> bool:
+        asked.append(number)
+        return len(asked) > 100 and len(asked) % 150 == 0
+
+    rules = """
+require:
+  errors: {at_most: 0}
+against:
+  latency.p50_ms: {at_most_times: 10000}
+latency: {pairs: 200}
+"""
+    told = judged(tmp_path, data, fails(model(127), now_and_then), rules=rules)
+    assert told.code == 1
+    found = told.checks[0]
+    assert (found.name, found.verdict) == ("errors", "fail")
+    assert found.message.endswith("; 1 while it was timed, at pictures that the baseline answered")
+
+
+def revisions(shas: Callable[[int], str]) -> Speak:
+    """One address that leads to several: what it says of its graph depends on how often it was looked at."""
+    looks: list[str] = []
+
+    def speak(request: Request) -> Reply:
+        told = model(127)(request)
+        if request.path != "/models":
+            return told
+        looks.append(request.path)
+        return Reply(200, told.body.replace(b'"sha256": "0"', f'"sha256": "{shas(len(looks))}"'.encode()))
+
+    return speak
+
+
+@pytest.mark.parametrize("from_look", [3, 7, 12])
+def test_an_address_that_leads_to_another_revision_meanwhile(
+    tmp_path: Path, data: str, from_look: int
+) -> None:
+    """Else the one would be found right, and another robust or fast; looked at at every step."""
+    with pytest.raises(EvalError, match=r"now one model, now another|became another"):
+        judged(tmp_path, data, revisions(lambda look: "abcd"[look >= from_look]))
+
+
+def test_a_model_is_not_held_against_itself(tmp_path: Path, data: str) -> None:
+    """Two versions behind one address, and nobody said which: it would always pass."""
+    (tmp_path / "rules.yaml").write_text(RULES)
+
+    async def ask() -> Verdicts:
+        async with Service(model(127)).served() as url:
+            sides = Subject(None, url, "m"), Subject(None, f"{url}/", None)
+            return await gate(read_rules(tmp_path / "rules.yaml"), *sides, Asking(data=data))
+
+    with pytest.raises(EvalError, match="subject and baseline are both m/3"):
+        asyncio.run(ask())
+
+
 @pytest.mark.parametrize("which", ["subject", "baseline"])
 def test_one_that_is_gone_could_not_be_asked(tmp_path: Path, data: str, which: str) -> None:
     def gone(request: Request) -> Reply:

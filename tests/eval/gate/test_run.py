@@ -153,6 +153,26 @@ def test_what_cannot_be_asked_is_written_down(tmp_path: Path, run: Path) -> None
         assert "could not be asked" in (tmp_path / "gate.md").read_text()
 
 
+@pytest.mark.parametrize("subject", ["none", "run"])
+def test_whatever_else_breaks_is_no_verdict(
+    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, subject: str
+) -> None:
+    """Python ends with 1, which would say that a rule failed, also where a failure cannot be written down."""
+
+    def broken(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("eval.commands.gate._write", broken)
+    assert gate(tmp_path, "require:\n  accuracy: {at_least: 0.5}", tmp_path / subject).exit_code == 2
+
+
+def test_what_cannot_be_written_down_either_is_still_told(tmp_path: Path) -> None:
+    done = gate(tmp_path, "require:\n  accuracy: {at_least: 0.5}", tmp_path / "none", "--message", "/proc/x")
+    assert done.exit_code == 2
+    assert "no such folder" in done.output
+    assert "/proc/x cannot be written" in done.output
+
+
 def _data(folder: Path) -> str:
     run = recorded(folder)
     with run.journal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 from eval.jobs.catalogue import CatalogueError
 from eval.jobs.commands import MESSAGE
 from eval.jobs.desk import Desk
+from eval.jobs.errors import GateRunning
 from eval.jobs.store import Job
 from tests.eval.jobs.asking import desk_at
 from tests.eval.jobs.http import client_of, is_error, post
@@ -125,6 +127,36 @@ def test_what_could_not_be_asked_is_asked_again_and_may_pass(
     end(desk, "fail", "m/2: fail")
     assert is_error(post(client, payload(), GO), 412, "gate_failed")
     assert len(jobs(desk)) == 2  # and now never more
+
+
+def test_it_is_not_tried_for_ever(client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eval.jobs.desk.MOST_TRIES", 2)
+    for _ in range(2):
+        post(client, payload(), GO)
+        end(desk, "could not be asked", "m/2: could not be asked: gone\n")
+    for _ in range(3):
+        answer = post(client, payload(), GO)
+        assert is_error(answer, 503, "gate_not_asked")
+        assert "tried" not in answer.json()["error"]
+    assert is_error(post(client, payload(), BACK), 503, "gate_not_asked")
+    assert len(jobs(desk)) == 2
+
+
+def test_many_who_ask_at_once_begin_one_and_a_server_that_comes_back_knows_it(
+    client: TestClient, desk: Desk, tmp_path: Path, gates: Path
+) -> None:
+    def ask(_: int) -> str:
+        with pytest.raises(GateRunning) as told:
+            desk.rollout(payload())
+        return str(told.value)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(ask, range(16)))) == 1
+    assert len(jobs(desk)) == 1
+    end(desk, "fail", "m/2: fail")
+    again = desk_at(tmp_path / "home", gates_dir=gates)
+    assert is_error(post(client_of(again), payload(), GO), 412, "gate_failed")
+    again.runner.close()
 
 
 def test_another_revision_canary_or_gate_has_a_verdict_of_its_own(
