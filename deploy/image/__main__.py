@@ -41,7 +41,8 @@ def _build(base: str | None, only: str | None) -> int:
     engine = find()
     sys.stderr.write(f"building with {engine.name} ...\n")
     for built in build_images(engine, [bento for bento in BENTOS if only in (None, bento.name)], base):
-        print(f"{built.name:36} {built.digest[:19]} {built.size_mb:6.0f} MB {built.seconds:5.0f} s")  # noqa: T201
+        short = built.digest.removeprefix("sha256:")[:12]
+        print(f"{built.name:36} {short} {built.size_mb:6.0f} MB {built.seconds:5.0f} s")  # noqa: T201
     return 0
 
 

@@ -29,9 +29,11 @@ def base_image(engine: Engine, wanted: str | None = None) -> str:
     """`wanted`, else the public image if it is here or can be had, else a local Debian, made once.
 
     Raises:
-        EngineError: there is none of them; says how to get one.
+        EngineError: `wanted` cannot be had, or there is none of them; says how to get one.
     """
     if wanted:
+        if not engine.has_image(wanted):
+            _pull(engine, wanted)
         return wanted
     if engine.has_image(PUBLIC):
         return PUBLIC
@@ -50,6 +52,13 @@ def base_image(engine: Engine, wanted: str | None = None) -> str:
         _debian(tar)
         _import(engine, tar)
     return LOCAL
+
+
+def _pull(engine: Engine, wanted: str) -> None:
+    told = engine.run("pull", "--quiet", wanted, check=False)
+    if told.returncode:
+        reason = told.stderr.strip().rpartition("\n")[2] or "it said nothing"
+        raise EngineError(f"--base must be an image that is here or can be pulled, got {wanted}: {reason}")
 
 
 def mirrors() -> list[str]:

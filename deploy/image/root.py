@@ -35,6 +35,7 @@ PACKAGES_UNUSED = re.compile(
     r"|PIL/_avif.*|pillow\.libs/libavif.*"  # no format that we read
     r"|pygments/lexers/(?!__init__|_mapping|python|special).*"  # Python's is for its own tracebacks
 )
+LICENCES = Path("/usr/share/common-licenses")  # whose texts Debian's copyright files only name
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 # Process 1 gets no signal that it has not asked for: a SIGTERM would be waited out until the SIGKILL. So it
 # ends as any other process does, unless the program takes the signal itself.
@@ -165,6 +166,8 @@ def _tell_origin(paths: Iterable[Path], root: Path) -> None:
         entry = root / "var" / "lib" / "dpkg" / "status.d" / package
         entry.parent.mkdir(parents=True, exist_ok=True)
         entry.write_bytes(status.stdout)
+    if LICENCES.is_dir():
+        shutil.copytree(LICENCES, _inside(root, LICENCES), symlinks=True, dirs_exist_ok=True)
     _copy(Path("/etc/os-release"), root)
 
 

@@ -18,7 +18,22 @@ HEAD = """\
 # Alerts
 
 Made of [rules.yaml](rules.yaml) by `python -m deploy.monitoring`; change it there. A page wakes somebody, a
-ticket waits for the morning. An alert is of one `job`, and of the labels in *italics*; *N* is its value.
+ticket waits for the morning. An alert is of one `job`, on a cluster `assay/NAMESPACE`, and of the labels in
+*italics*; *N* is its value. What the actions ask for, in its namespace:
+
+```console
+$ kubectl get pods --output wide    # restarts; `instance` is a pod's IP
+$ kubectl describe pod POD    # events; how the container before ended (OOMKilled, Error)
+$ kubectl logs POD [--previous]
+$ kubectl port-forward POD 3000 &    # then, where keys are on, with one:
+$ KEY=$(kubectl get secret assay-keys --output jsonpath='{.data.evaluation}' | base64 -d)
+$ curl --header "X-API-Key: $KEY" http://127.0.0.1:3000/models
+$ kubectl rollout undo deployment/assay    # roll back
+$ kubectl patch scaledobject assay --type merge --patch '{"spec": {"minReplicaCount": 6}}'    # scale out
+$ kubectl patch hpa assay --patch '{"spec": {"minReplicas": 6}}'    # the same without KEDA
+```
+
+The autoscaler owns the number of pods: what `kubectl scale` sets, it takes back.
 
 """
 

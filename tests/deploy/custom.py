@@ -82,11 +82,18 @@ class _Selector(_Strict):
     match_labels: dict[str, str]
 
 
+class _Relabeling(_Strict):
+    source_labels: list[str]
+    separator: str
+    target_label: str
+
+
 class _Endpoint(_Strict):
     port: str
     path: str
     interval: Duration
     scrape_timeout: Duration
+    relabelings: list[_Relabeling]
 
 
 class _Monitoring(_Strict):

@@ -145,7 +145,7 @@ def images() -> list[str]:
 @contextlib.contextmanager
 def playing(folder: Path) -> Iterator[Played]:
     """The overlay as its README runs it, beside others: with a name, a port and keys of this test."""
-    documents = copy.deepcopy([d for d in overlay("podman") if d["kind"] in ("Deployment", "ConfigMap")])
+    documents = copy.deepcopy(overlay("podman"))
     engine = engine_with(images()[0])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -108,7 +108,17 @@ def test_an_engine_that_fails_is_told_with_its_last_words(install: Install) -> N
 def test_the_base_is_the_public_one_if_it_can_be_had(install: Install, script: str, expected: str) -> None:
     podman = Engine("podman", str(install("podman", script)))
     assert base.base_image(podman) == expected
+
+
+@pytest.mark.parametrize(
+    "script", ['[ "$1 $4" = "inspect example.org/own:1" ]', '[ "$1 $3" = "pull example.org/own:1" ]']
+)
+def test_a_base_that_is_named_must_be_had(install: Install, script: str) -> None:
+    podman = Engine("podman", str(install("podman", script)))
     assert base.base_image(podman, "example.org/own:1") == "example.org/own:1"
+    away = Engine("podman", str(install("podman", "echo 'retrying' >&2; echo 'no such host' >&2; exit 125")))
+    with pytest.raises(EngineError, match=r"^--base must be .* got example\.org/own:1: no such host$"):
+        base.base_image(away, "example.org/own:1")
 
 
 def test_without_a_registry_a_debian_is_made_and_imported(install: Install, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ asked = "torch pip setuptools ensurepip sympy sklearn scipy eval service tests d
 found = [n for n in asked if importlib.util.find_spec(n)]
 print(json.dumps({"files": files, "packages": names, "programs": programs, "modules": found,
                   "compiled": importlib.util.cache_from_source("/assay/models/card.py"),
+                  "licences": os.listdir("/usr/share/common-licenses"),
                   "user": [os.getuid(), os.getgid()], "environment": dict(os.environ)}))
 """
 
@@ -40,6 +41,7 @@ class Inside:
     programs: list[str]
     modules: list[str]
     compiled: str
+    licences: list[str]
     user: list[int]
     environment: dict[str, str]
 
@@ -84,6 +86,7 @@ def test_there_is_nothing_to_break_in_with_and_nothing_to_train_with(image: str)
     } & set(told.modules)
     assert not [file for file in told.files if file.startswith(("models/export/", "tests/", "deploy/"))]
     assert told.user == [10001, 10001]
+    assert {"GPL-3", "LGPL-2.1"} <= set(told.licences)  # of GCC's library and of libc
     assert told.compiled.removeprefix("/assay/") in told.files
 
 

@@ -150,6 +150,8 @@ def test_a_root_holds_what_runs_and_no_more(laid_out: Path) -> None:
     assert (runtime / "tmp").stat().st_mode & 0o7777 == 0o1777
     assert f"assay:x:{USER}:{USER}" in (runtime / "etc/passwd").read_text()
     assert "etc/ld.so.cache" in files
+    whole = {path.name for path in root.LICENCES.glob("*")}
+    assert {Path(file).name for file in files if file.startswith("usr/share/common-licenses/")} == whole
     (told,) = importlib.metadata.distributions(path=[str(sources)], name="assay")
     assert told.version == version()
     # Every shared object that the interpreter needs is there, under the name the loader asks for.

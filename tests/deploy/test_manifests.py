@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.deploy.rendered import (
     overlay,
     render,
     settings,
+    templates,
     the,
     with_components,
 )
@@ -145,6 +147,20 @@ README = (KUBERNETES / "README.md").read_text(encoding="utf-8")
 def test_every_part_is_told() -> None:
     parts = set(re.findall(r"^\| `(?:components/)?([a-z-]+)`", README, flags=re.M))
     assert parts == {"base", "kserve", *OVERLAYS, *COMPONENTS}
+
+
+def test_an_overlay_of_one_s_own_is_told(tmp_path: Path) -> None:
+    """The README's, as it is written there: its images, and the label that an operator looks for."""
+    (told,) = re.findall(r"```yaml\n(.+?)```", README, flags=re.S)
+    above = os.path.relpath(KUBERNETES / "overlays", tmp_path.resolve())
+    (tmp_path / "kustomization.yaml").write_text(told.replace("[../", f"[{above}/"))
+    documents = render(tmp_path)
+    images = [container["image"] for _, t in templates(documents) for container in t["spec"]["containers"]]
+    assert len(images) == 3
+    assert all(re.fullmatch(r"registry\.example/assay(-evaluation)?:[\d.]+", image) for image in images)
+    for kind in ("ServiceMonitor", "PrometheusRule"):
+        assert the(documents, kind)["metadata"]["labels"]["release"]
+    check(documents)
 
 
 def test_the_time_of_an_end_is_told() -> None:

@@ -31,6 +31,7 @@ from tests.deploy.rendered import (
 )
 
 PROJECT = KUBERNETES.parents[1]
+WHERE = {"service_name": "name", "namespace": "namespace"}  # Prometheus's names of labels, and Kubernetes's
 METRICS = {m._name for m in vars(telemetry).values() if isinstance(m, MetricWrapperBase)}
 
 
@@ -107,6 +108,20 @@ def scraped(documents: Sequence[Document]) -> set[str]:
     assert monitors[0]["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
     return {endpoint["path"]}
+
+
+def job(documents: Sequence[Document]) -> str:
+    """What the Prometheus operator calls the scrape."""
+    (endpoint,) = the(documents, "ServiceMonitor")["spec"]["endpoints"]
+    service = the(documents, "Service")["metadata"]
+    found = {f"__meta_kubernetes_{kind}": service[key] for kind, key in WHERE.items()}
+    (rule,) = [rule for rule in endpoint["relabelings"] if rule["targetLabel"] == "job"]
+    return str(rule["separator"].join(found[label] for label in rule["sourceLabels"]))
+
+
+def test_each_namespace_is_a_job_that_the_rules_look_for() -> None:
+    """What one of two lacks, the other would hide."""
+    assert [job(overlay(name)) for name in ("production", "gpu")] == ["assay/assay", "assay/assay-gpu"]
 
 
 def texts(value: Any) -> Iterator[str]:

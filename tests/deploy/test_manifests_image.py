@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.image.bento import BENTOS
 from tests.deploy.rendered import CLUSTERS, KUBERNETES, overlay, templates, the
 
 DEPLOY = KUBERNETES.parent
@@ -43,6 +44,15 @@ def test_the_service_is_started_as_the_image_starts_it(name: str) -> None:
     told = {one["name"]: one["value"] for one in container["env"]}
     assert told.items() <= variables.items()
     assert container["readinessProbe"]["httpGet"]["path"] in said("assay", "HEALTHCHECK")
+
+
+@pytest.mark.parametrize("name", ["dev", "podman"])
+def test_what_runs_here_is_what_was_built_here(name: str) -> None:
+    found = {c["image"] for _, template in templates(overlay(name)) for c in template["spec"]["containers"]}
+    assert found == {bento.image for bento in BENTOS}
+    if name == "dev":
+        told = (KUBERNETES / "overlays" / name / "kustomization.yaml").read_text()
+        assert all(image in told for image in found)
 
 
 def test_jobs_are_given_to_the_image_s_program() -> None:

@@ -13,7 +13,16 @@ import pytest
 
 from eval.cli import cli
 from eval.target import authorise
-from tests.deploy.rendered import CLUSTERS, Document, filled_in, of_kind, overlay, the
+from tests.deploy.rendered import (
+    CLUSTERS,
+    Document,
+    filled_in,
+    of_kind,
+    overlay,
+    templates,
+    the,
+    with_components,
+)
 from tests.e2e.processes import ROOT, running_service
 
 KEY = "a key that only this test knows"
@@ -58,6 +67,24 @@ def test_a_wrong_command_line_would_be_noticed(tmp_path: Path) -> None:
     words = [*command(jobs("dev")["audit"], "assay-dev", tmp_path), "--sweet=quick"]
     with pytest.raises(click.UsageError):
         cli.commands["audit"].make_context("audit", words[1:])
+
+
+def test_who_uses_the_claim_goes_where_it_is(tmp_path: Path) -> None:
+    """A ReadWriteOnce claim is on one node at a time, and on no other."""
+    documents = with_components(tmp_path, "evaluation", "locust", "ray")
+    head = the(documents, "RayJob")["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]
+    users = [
+        template
+        for template in [head, *(template for _, template in templates(documents))]
+        if any("persistentVolumeClaim" in volume for volume in template["spec"].get("volumes", []))
+    ]
+    assert len(users) == 5
+    for user in users:
+        affinity = user["spec"]["affinity"]["podAffinity"]
+        (term,) = affinity["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert term["topologyKey"] == "kubernetes.io/hostname"
+        (wanted,) = term["labelSelector"]["matchLabels"].items()
+        assert wanted in user["metadata"]["labels"].items()
 
 
 @pytest.mark.parametrize("name", CLUSTERS)

@@ -17,6 +17,8 @@ def container(documents: Document) -> Document:
 
 def test_it_is_production_when_the_patches_are_taken_back() -> None:
     here, there = copy.deepcopy(overlay("podman")), overlay("production")
+    # A claim would be a volume that outlives the Pod, and podman 4 starts no second time where it is.
+    there = [d for d in there if d["kind"] != "PersistentVolumeClaim"]
     for _, template in templates(here):
         for one in template["spec"]["containers"]:
             one["image"] = one["image"].removeprefix("localhost/")

@@ -94,7 +94,8 @@ def test_two_workers_are_one_instance_and_a_dead_one_tells_no_lies(live: Watched
         'assay_requests_in_flight{job="assay-pair"} > 2',  # the scrape is one
     ):
         assert prometheus.query(gone) == [], gone
-    assert prometheus.fired("assay-pair", began) <= {("AssayQueueGrows", "frame")}  # three did wait
+    # Three frames did wait, and a lamp does where it is held back for company.
+    assert {name for name, _ in prometheus.fired("assay-pair", began)} <= {"AssayQueueGrows"}
 
 
 def test_the_right_alerts_fire(live: Watched) -> None:

@@ -22,6 +22,7 @@ from tests.deploy.monitored import HOME, RULES, promtool
         ("test", "rules", "rules_test.yaml"),
         ("test", "rules", "drift_test.yaml"),
         ("test", "rules", "evaluation_test.yaml"),
+        ("test", "rules", "rollout_test.yaml"),
     ],
     ids=" ".join,
 )
@@ -67,6 +68,14 @@ def cases(name: str) -> Mapping[str, Any]:
             '(rate(assay_requests_total{route!~"/c',
         ),
         ("one of two instances goes down", 'up{job=~"assay.*"} == 0', "up == 0"),
+        ("one of two instances goes down", ' unless on (job) up{job=~"assay.*"} == 1', ""),
+        (
+            "a rollout that hangs",
+            "unless on (job) max by (job) (",
+            "unless on (instance) max by (instance) (",
+        ),
+        ("a rollout; the new instance", "for: 10m", "for: 0m"),
+        ("the only container is started again", "for: 1m", "for: 0m"),
         (
             "the next version",
             "max by (job, instance, model) (assay_m",
