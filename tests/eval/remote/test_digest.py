@@ -72,9 +72,7 @@ def test_a_changed_answer_is_asked_for_again(times: int) -> None:
 
 def test_it_is_told_where_none_comes_unchanged() -> None:
     service = Service(good, CHANGED, always=True)
-    with pytest.raises(
-        EndpointError, match=r"changed on the way: .*a proxy that rewrites answers must"
-    ):
+    with pytest.raises(EndpointError, match=r"changed on the way: .*a proxy that rewrites answers must"):
         asked(service)
     assert len(service.asked) == http.ATTEMPTS
 
