@@ -28,7 +28,7 @@ from eval.parity.local import opened
 from eval.parity.pipeline import Pipeline
 from eval.remote.recording import Sent
 from eval.under_load import under_load
-from eval.under_load.caching import Pair, fresh, judged
+from eval.under_load.caching import Caching, Pair, fresh, judged
 from eval.under_load.hammer import Load, hammering
 from eval.under_load.watching import Counts, Watched, counted
 from models.cli import ZOO
@@ -85,8 +85,9 @@ def test_a_sound_service_passes() -> None:
     assert [row["answers"] for row in rows] == [IMAGES, IMAGES]
 
 
-def test_equal_answers_give_equal_bytes() -> None:
-    """Whatever a clock said."""
+def test_equal_answers_give_equal_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a clock said, but for what it says of a cache: on a busy machine that may be either."""
+    monkeypatch.setattr(Caching, "quicker", False)
 
     async def run(url: str) -> Any:
         return await under_load(url, "digits:test", limit=IMAGES, seconds=0, users=2, hammer=still)
