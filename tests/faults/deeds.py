@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import re
 import socket
@@ -119,7 +120,8 @@ async def _cut(link: Link, data: bytes) -> bytes:
 async def _half(link: Link, data: bytes) -> bytes:
     """This way is closed, the other stays open."""
     if not link.struck:
-        (link.service if link.fault.upward else link.client).write_eof()
+        with contextlib.suppress(OSError):  # whoever is gone already hears no end
+            (link.service if link.fault.upward else link.client).write_eof()
     return b""
 
 
