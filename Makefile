@@ -24,8 +24,12 @@ demo: setup ## Serve the zoo, evaluate and audit it live, write runs/demo/report
 serve: setup ## Serve the zoo on http://127.0.0.1:3000 (PORT=...)
 	$(BIN)/python -m service --host 127.0.0.1 --port $(PORT)
 
+# What starts servers of its own goes one by one; the rest needs no quiet, and two at a time are quicker.
+ALONE := $(addprefix tests/,contract deploy e2e faults fuzz security service)
+
 test: .venv/ready-dev models/zoo/imagenet/1/card.json ## Run every test (adds PyTorch and the reference tools to .venv)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(ALONE)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(addprefix --ignore=,$(ALONE))
 
 check: .venv/ready-dev ## Lint, format check, types
 	$(BIN)/ruff check .

@@ -146,7 +146,7 @@ def _settle(root: Path) -> None:
         (root / "etc" / name).write_text(text)
     if CERTIFICATES.exists():
         _copy(CERTIFICATES, root)
-    (root / "tmp").mkdir()
+    (root / "tmp").mkdir(exist_ok=True)  # an interpreter may lie below it
     (root / "tmp").chmod(0o1777)
     for path in (Path("/etc/ld.so.conf"), *Path("/etc/ld.so.conf.d").glob("*.conf")):
         _copy(path, root)

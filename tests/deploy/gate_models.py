@@ -23,7 +23,7 @@ DIGITS = ROOT / "models" / "zoo" / "digits"
 STABLE = DIGITS / "2"  # trained against attack
 FRAGILE = DIGITS / "1"  # as right as that, and not robust
 NOISE = 0.75  # times the spread of the weights
-USUAL_S, SLOW_S = 0.02, 0.06  # of a request: what is usual, and three times as long
+USUAL_S, SLOW_S = 0.01, 0.03  # of a request: what is usual, and three times as long
 
 
 def rules(**changed: str) -> str:

@@ -185,7 +185,7 @@ def test_good_and_bad_canaries(
         there = {"assay": stable, "assay-canary": canary}
         name = "good" if model == "slow" else model
         outcome = judged(
-            tmp_path / "o", rules(pairs="100"), there, container_engine(), CANARY_MODEL=name, **SETTINGS
+            tmp_path / "o", rules(pairs="60"), there, container_engine(), CANARY_MODEL=name, **SETTINGS
         )
     (pod,) = outcome.pods
     assert (outcome.result, pod.code) == (result, 1 if rule else 0), pod.told + pod.message

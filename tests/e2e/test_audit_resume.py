@@ -92,8 +92,8 @@ def test_told_to_stop(url: str, whole: dict[str, str], tmp_path: Path, number: s
 
 @pytest.mark.parametrize(
     "words",
-    [("--workers", "2", "--batch", "4"), ("--workers", "8"), ("--ray", "local", "--workers", "2")],
-    ids=["2", "8", "ray"],
+    [("--workers", "2", "--batch", "4"), ("--workers", "4"), ("--ray", "local", "--workers", "2")],
+    ids=["2", "4", "ray"],
 )
 def test_spread(url: str, whole: dict[str, str], tmp_path: Path, words: tuple[str, ...]) -> None:
     if "--ray" in words:
