@@ -119,9 +119,9 @@ def _silent(engine: Engine) -> str | None:
 
 
 def _none(of: Iterable[Name], reasons: Sequence[str]) -> str:
-    wanted = ", ".join(of)
+    wanted = " or ".join(of)
     found = "; ".join(reasons) or "none is installed"
-    return f"one of {wanted} must work here: {found}; on Debian: {INSTALL}"
+    return f"{wanted} must work here: {found}; on Debian: {INSTALL}"
 
 
 def last_lines(told: str) -> str:

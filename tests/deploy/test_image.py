@@ -58,7 +58,7 @@ def test_the_first_engine_that_answers_is_taken(
 
 def test_what_is_told_where_no_engine_serves(install: Install) -> None:
     with pytest.raises(
-        EngineError, match=r"docker, podman, buildah must work here: none is installed; .*apt-get"
+        EngineError, match=r"docker or podman or buildah must work here: none is installed; .*apt-get"
     ):
         find()
     install("docker", NO_DAEMON)
