@@ -5,64 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
 
 from tests.deploy.custom_rollouts import ROLLOUTS
+from tests.deploy.strict import Count, Metadata, Reference, Strict
 
-Count = Annotated[int, Field(ge=0)]
 Duration = Annotated[str, Field(pattern=r"^\d+(ms|s|m|h|d)$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
-
-
-class _Metadata(_Strict):
-    name: str
-    namespace: str | None = None
-    labels: dict[str, str]
-    annotations: dict[str, str] | None = None
-
-
-class _Reference(_Strict):
-    api_version: str
-    kind: str
-    name: str
-
-
-class _Fallback(_Strict):  # KEDA 2.17 and later
+class _Fallback(Strict):  # KEDA 2.17 and later
     failure_threshold: Count
     replicas: Count
     behavior: Literal["static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower"]
 
 
-class _Queried(_Strict):
+class _Queried(Strict):
     server_address: str
     query: str
     threshold: Annotated[str, Field(pattern=r"^\d+$")]
     ignore_null_values: Literal["true", "false"]
 
 
-class _Share(_Strict):
+class _Share(Strict):
     value: Annotated[str, Field(pattern=r"^\d+$")]
 
 
-class _Prometheus(_Strict):
+class _Prometheus(Strict):
     type: Literal["prometheus"]
     name: str
     metric_type: Literal["AverageValue", "Value"]
     metadata: _Queried
 
 
-class _Cpu(_Strict):
+class _Cpu(Strict):
     type: Literal["cpu"]
     metric_type: Literal["Utilization", "AverageValue"]
     metadata: _Share
 
 
-class _Scaling(_Strict):
-    scale_target_ref: _Reference
+class _Scaling(Strict):
+    scale_target_ref: Reference
     min_replica_count: Count
     max_replica_count: Count
     polling_interval: Count
@@ -71,24 +53,24 @@ class _Scaling(_Strict):
     triggers: list[Annotated[_Prometheus | _Cpu, Field(discriminator="type")]]
 
 
-class ScaledObject(_Strict):
+class ScaledObject(Strict):
     api_version: Literal["keda.sh/v1alpha1"]
     kind: Literal["ScaledObject"]
-    metadata: _Metadata
+    metadata: Metadata
     spec: _Scaling
 
 
-class _Selector(_Strict):
+class _Selector(Strict):
     match_labels: dict[str, str]
 
 
-class _Relabeling(_Strict):
+class _Relabeling(Strict):
     source_labels: list[str]
     separator: str
     target_label: str
 
 
-class _Endpoint(_Strict):
+class _Endpoint(Strict):
     port: str
     path: str
     interval: Duration
@@ -96,20 +78,20 @@ class _Endpoint(_Strict):
     relabelings: list[_Relabeling]
 
 
-class _Monitoring(_Strict):
+class _Monitoring(Strict):
     selector: _Selector
     endpoints: list[_Endpoint]
     sample_limit: Count
 
 
-class ServiceMonitor(_Strict):
+class ServiceMonitor(Strict):
     api_version: Literal["monitoring.coreos.com/v1"]
     kind: Literal["ServiceMonitor"]
-    metadata: _Metadata
+    metadata: Metadata
     spec: _Monitoring
 
 
-class _Rule(_Strict):
+class _Rule(Strict):
     record: str | None = None
     alert: str | None = None
     expr: str
@@ -119,26 +101,26 @@ class _Rule(_Strict):
     annotations: dict[str, str] | None = None
 
 
-class _Group(_Strict):
+class _Group(Strict):
     name: str
     interval: Duration | None = None
     rules: list[_Rule]
 
 
-class PrometheusRule(_Strict):
+class PrometheusRule(Strict):
     api_version: Literal["monitoring.coreos.com/v1"]
     kind: Literal["PrometheusRule"]
-    metadata: _Metadata
+    metadata: Metadata
     spec: dict[Literal["groups"], list[_Group]]
 
 
-class _Format(_Strict):
+class _Format(Strict):
     name: str
     version: str
     auto_select: bool = False
 
 
-class _Runtime(_Strict):
+class _Runtime(Strict):
     annotations: dict[str, str]
     supported_model_formats: list[_Format]
     protocol_versions: list[Literal["v1", "v2", "grpc-v1", "grpc-v2"]]
@@ -147,21 +129,21 @@ class _Runtime(_Strict):
     volumes: list[Any]
 
 
-class ServingRuntime(_Strict):
+class ServingRuntime(Strict):
     api_version: Literal["serving.kserve.io/v1alpha1"]
     kind: Literal["ServingRuntime"]
-    metadata: _Metadata
+    metadata: Metadata
     spec: _Runtime
 
 
-class _Model(_Strict):
+class _Model(Strict):
     model_format: _Format
     protocol_version: Literal["v1", "v2", "grpc-v1", "grpc-v2"]
     runtime: str
     storage_uri: Annotated[str, Field(pattern=r"^(pvc|s3|gs|hf|https)://")]
 
 
-class _Predictor(_Strict):
+class _Predictor(Strict):
     min_replicas: Count
     max_replicas: Count
     automount_service_account_token: bool
@@ -169,19 +151,19 @@ class _Predictor(_Strict):
     model: _Model
 
 
-class InferenceService(_Strict):
+class InferenceService(Strict):
     api_version: Literal["serving.kserve.io/v1beta1"]
     kind: Literal["InferenceService"]
-    metadata: _Metadata
+    metadata: Metadata
     spec: dict[Literal["predictor"], _Predictor]
 
 
-class _Head(_Strict):
+class _Head(Strict):
     ray_start_params: dict[str, str]
     template: Any  # Kubernetes's own: the test looks at it as at a Pod
 
 
-class _WorkerGroup(_Strict):
+class _WorkerGroup(Strict):
     group_name: str
     replicas: Count
     min_replicas: Count
@@ -190,13 +172,13 @@ class _WorkerGroup(_Strict):
     template: Any
 
 
-class _RayCluster(_Strict):
+class _RayCluster(Strict):
     ray_version: str
     head_group_spec: _Head
     worker_group_specs: list[_WorkerGroup]
 
 
-class _RayRun(_Strict):
+class _RayRun(Strict):
     suspend: bool
     submission_mode: Literal["K8sJobMode", "HTTPMode", "InteractiveMode"]
     entrypoint: str
@@ -207,10 +189,10 @@ class _RayRun(_Strict):
     ray_cluster_spec: _RayCluster
 
 
-class RayJob(_Strict):
+class RayJob(Strict):
     api_version: Literal["ray.io/v1"]
     kind: Literal["RayJob"]
-    metadata: _Metadata
+    metadata: Metadata
     spec: _RayRun
 
 

@@ -5,34 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
 
-Count = Annotated[int, Field(ge=0)]
+from tests.deploy.strict import Count, Metadata, Reference, Strict
+
 Duration = Annotated[str, Field(pattern=r"^\d+(s|m|h)$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
-
-
-class _Metadata(_Strict):
-    name: str
-    namespace: str | None = None
-    labels: dict[str, str]
-
-
-class _Reference(_Strict):
-    api_version: str
-    kind: str
-    name: str
-
-
-class _Job(_Strict):
+class _Job(Strict):
     spec: Any  # Kubernetes's own: the test validates it as a Job's
 
 
-class _Metric(_Strict):
+class _Metric(Strict):
     name: str
     count: Count
     failure_limit: Count
@@ -41,50 +25,50 @@ class _Metric(_Strict):
     provider: dict[Literal["job"], _Job]
 
 
-class _Measured(_Strict):
+class _Measured(Strict):
     metrics: Annotated[list[_Metric], Field(min_length=1)]
 
 
-class AnalysisTemplate(_Strict):
+class AnalysisTemplate(Strict):
     api_version: Literal["argoproj.io/v1alpha1"]
     kind: Literal["AnalysisTemplate"]
-    metadata: _Metadata
+    metadata: Metadata
     spec: _Measured
 
 
-class _Workload(_Reference):
+class _Workload(Reference):
     scale_down: Literal["never", "onsuccess", "progressively"]
 
 
-class _Template(_Strict):
+class _Template(Strict):
     template_name: str
 
 
-class _Analysis(_Strict):
+class _Analysis(Strict):
     templates: list[_Template]
 
 
-class _Scale(_Strict):
+class _Scale(Strict):
     replicas: Count | None = None
     match_traffic_weight: bool | None = None
 
 
-class _Pause(_Strict):
+class _Pause(Strict):
     duration: Duration
 
 
-class _Step(_Strict):  # one of them
+class _Step(Strict):  # one of them
     set_weight: Annotated[int, Field(ge=0, le=100)] | None = None
     pause: _Pause | None = None
     set_canary_scale: _Scale | None = None
     analysis: _Analysis | None = None
 
 
-class _Nginx(_Strict):
+class _Nginx(Strict):
     stable_ingress: str
 
 
-class _Stepwise(_Strict):
+class _Stepwise(Strict):
     stable_service: str
     canary_service: str
     max_unavailable: Count
@@ -93,33 +77,33 @@ class _Stepwise(_Strict):
     steps: list[_Step]
 
 
-class _BlueGreen(_Strict):
+class _BlueGreen(Strict):
     active_service: str
     preview_service: str
     auto_promotion_enabled: bool
     pre_promotion_analysis: _Analysis
 
 
-class _Strategy(_Strict):
+class _Strategy(Strict):
     canary: _Stepwise | None = None
     blue_green: _BlueGreen | None = None
 
 
-class _Rolled(_Strict):
+class _Rolled(Strict):
     workload_ref: _Workload
     revision_history_limit: Count
     progress_deadline_seconds: Count
     strategy: _Strategy
 
 
-class Rollout(_Strict):
+class Rollout(Strict):
     api_version: Literal["argoproj.io/v1alpha1"]
     kind: Literal["Rollout"]
-    metadata: _Metadata
+    metadata: Metadata
     spec: _Rolled
 
 
-class _Hook(_Strict):
+class _Hook(Strict):
     name: str
     type: Literal[
         "confirm-rollout", "pre-rollout", "rollout", "confirm-traffic-increase", "confirm-promotion",
@@ -130,32 +114,32 @@ class _Hook(_Strict):
     metadata: dict[str, str]
 
 
-class _Iterated(_Strict):
+class _Iterated(Strict):
     interval: Duration
     threshold: Count
     iterations: Count
     webhooks: list[_Hook]
 
 
-class _Served(_Strict):
+class _Served(Strict):
     port: Count
     port_name: str
     target_port: int | str
 
 
-class _Flagged(_Strict):
+class _Flagged(Strict):
     provider: Literal["kubernetes", "nginx", "istio", "linkerd", "traefik", "gatewayapi:v1"]
-    target_ref: _Reference
-    autoscaler_ref: _Reference
+    target_ref: Reference
+    autoscaler_ref: Reference
     progress_deadline_seconds: Count
     service: _Served
     analysis: _Iterated
 
 
-class Canary(_Strict):
+class Canary(Strict):
     api_version: Literal["flagger.app/v1beta1"]
     kind: Literal["Canary"]
-    metadata: _Metadata
+    metadata: Metadata
     spec: _Flagged
 
 

@@ -61,13 +61,23 @@ def _lost(way: str, share: float) -> Rule:
 
 @contextlib.contextmanager
 def _raining(*rules: Rule, port: str) -> Iterator[None]:
-    """Packets to a port of loopback, and from it, meet these rules, in order."""
+    """Packets to a port of loopback, and from it, meet these rules, in order.
+
+    Raises:
+        RuntimeError: they met none, so that nothing was tried.
+    """
     for way, *rule in rules:
         _run("iptables", "-w", "-A", "INPUT", "-i", "lo", "-p", "tcp", way, port, *rule)
     try:
         yield
+        listed = subprocess.run(
+            ["iptables", "-w", "-nvxL", "INPUT"], check=True, capture_output=True, text=True
+        )
     finally:
         _run("iptables", "-w", "-F", "INPUT")
+    counts = [line.split() for line in listed.stdout.splitlines()]  # packets, bytes, target ...
+    if not any(words[2] in ("DROP", "REJECT") and int(words[0]) for words in counts[2:]):
+        raise RuntimeError(f"no packet was lost:\n{listed.stdout}")
 
 
 @contextlib.contextmanager

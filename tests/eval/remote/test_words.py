@@ -15,7 +15,7 @@ from eval.errors import EndpointError
 from eval.remote import http
 from eval.remote.http import Http
 from eval.remote.line import Mistaken
-from eval.remote.words import broken
+from eval.remote.words import bare, broken
 
 KEY: Any = ConnectionKey("h", 443, True, True, None, None, None)
 TOLD: dict[str, tuple[Exception, str]] = {
@@ -46,6 +46,11 @@ def test_what_happened(name: str) -> None:
     error, words = TOLD[name]
     with pytest.raises(RuntimeError, match=words):
         raise RuntimeError(broken(error, 1 / 3))
+
+
+def test_an_address_is_told_without_its_secrets() -> None:
+    assert bare(URL("https://us3r:passw0rd@h:8443/v2?key=s3cr3t")) == "https://h:8443/v2"
+    assert bare(URL("/models?key=s3cr3t")) == "/models"
 
 
 def test_what_is_no_http_keeps_the_address_to_itself() -> None:
