@@ -130,7 +130,7 @@ def _report(
             }
     if rules.audit is not None:  # of live sides; what is not said is the suite's
         asked = rules.audit.model_dump(exclude_unset=True)
-        told["audit"] = ", ".join(f"{key} {value}" for key, value in asked.items())
+        told["audit"] = "; ".join(f"{key} {_words(value)}" for key, value in asked.items())
     told |= {"python": platform.python_version(), "numpy": np.__version__}
     rows: list[Mapping[str, Cell]] = [
         {"rule": c.name, "verdict": c.verdict, "why": c.message} for c in checks
@@ -144,3 +144,8 @@ def _report(
     section = Section(f"Gate of {title}: {word}", tables=[Table(rows, "Rules", note)])
     timing = [] if timed is None else [timed.section(title, rules.confidence)]
     return Report(section.title, told, [section], counts, clock=clock(started), timing=timing)
+
+
+def _words(value: object) -> str:
+    """A rule's value as a person would write it."""
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)

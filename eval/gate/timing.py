@@ -11,7 +11,7 @@ import numpy as np
 
 from eval.data.dataset import Dataset
 from eval.errors import EndpointError, EvalError, Failed
-from eval.gate.asks import LATENCY
+from eval.gate.asks import LATENCY, Timing
 from eval.gate.rules import Against
 from eval.metrics.intervals import NORMAL
 from eval.remote.access import endpoint_of
@@ -93,9 +93,11 @@ class Timed:
         return found
 
     def section(self, subject: str, confidence: float) -> Section:
-        """Every percentile, for a report's timing."""
+        """Every percentile that so many pairs have, for a report's timing."""
         rows: list[Mapping[str, Cell]] = []
         for name in LATENCY:
+            if len(self.subject) < Timing.needed(name):
+                continue  # too few beyond it to say how long they take
             found = self.ratio(name, confidence)
             rows.append({
                 "percentile": name, f"{subject}, ms": round(found.subject_ms, 3),

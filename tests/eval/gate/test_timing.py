@@ -109,8 +109,9 @@ def test_by_value_and_the_table() -> None:
     found = pairs(1.2)
     assert timing_check(P50, Against(at_most_times=1.3, by="value"), found, 0.95).verdict == "pass"
     assert timing_check(P50, Against(at_most_times=1.1, by="value"), found, 0.95).verdict == "fail"
-    (table,) = found.section("toy/2", 0.95).tables
-    assert [row["percentile"] for row in table.rows] == [P50, "latency.p95_ms", "latency.p99_ms"]
+    for size, tails in ((100, []), (200, ["latency.p95_ms"]), (1000, ["latency.p95_ms", "latency.p99_ms"])):
+        (table,) = pairs(1.2, size=size).section("toy/2", 0.95).tables
+        assert [row["percentile"] for row in table.rows] == [P50, *tails]  # no tail of too few pairs
 
 
 class Fake:
